@@ -1,0 +1,148 @@
+"""What a node author writes: a Config, the inputs and outputs, and `step`.
+
+    class Mirror(Node):
+        "Flip every frame."
+        class Config(NodeConfig):
+            axis: Literal["x", "y"] = live("x", "which way to flip")
+        inputs = {"image": Latest}
+        outputs = {"image": Image(channels=3)}
+
+        def step(self, image: Frame) -> None:
+            with self.out.begin(image.shape, image.dtype, source=image) as slot:
+                cv2.flip(image.array, self.config.axis == "x", dst=slot.array)
+
+A node knows its config and its own ports, never its neighbours. It runs in a process of its own
+(engine/worker.py). Heavy imports belong into `setup`, because the supervisor imports the module
+too, to check the config.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from engine.directory import NodeHealth
+    from engine.stream import StreamWriter
+
+
+class Policy(Enum):
+    """What a reader may skip."""
+
+    LATEST = "latest"  # the newest frame; older ones are skipped and counted
+    EVERY = "every"  # each frame in order; those overwritten before they were read are counted
+    LOSSLESS = "lossless"  # each frame; the writer waits. Offline graphs only
+
+
+Latest, Every = Policy.LATEST, Policy.EVERY
+
+
+class NodeConfig(BaseModel):
+    """The settings of one node, as they stand in the YAML block. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    startup_timeout: float = Field(60.0, gt=0, description="seconds a node may take to get ready")
+    step_timeout: float = Field(10.0, gt=0, description="seconds one step may take before the node counts as hung")
+    stop_timeout: float = Field(1.0, gt=0, description="seconds a node may take to stop when asked")
+
+
+def live(default: Any, description: str, **limits: Any) -> Any:
+    """A setting that may change while the node runs. `limits` are pydantic's: ge, le, …"""
+    return Field(default, description=description, json_schema_extra={"live": True}, **limits)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An output of pictures, (H, W, channels) uint8."""
+
+    channels: int = 3
+
+    def capacity(self, config: NodeConfig) -> int:
+        """Bytes to reserve per frame: the config's `size: [width, height]`, or 1080p. Larger frames make the ring grow."""
+        width, height = getattr(config, "size", None) or (1920, 1080)
+        return width * height * self.channels
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """An output of keypoints, (people, points, 4) float32: x, y, z, score."""
+
+    points: int
+
+    def capacity(self, config: NodeConfig) -> int:
+        return getattr(config, "people", 1) * self.points * 4 * 4
+
+
+Port = Image | Keypoints
+
+
+class Node:
+    """Base of all nodes.
+
+    Life: `setup` once, then `step` for ever, then `close`. Raise `BadInput` from `setup` when the config names
+    something that cannot be used. An exception from `step` is logged and counted and the next step runs;
+    many in a row end the process, and the supervisor starts a new one.
+
+    How `step` is called:
+      no inputs        again and again; it waits for its own source, at most about 0.1 s, and may publish nothing.
+      inputs           when the first input has a new frame: `step(**frames)`. Further inputs pass their newest
+                       frame, or None before their first.
+      paced = True     at `config.fps`, with the newest frame of each input or None (the same frame may come again).
+    """
+
+    Config: ClassVar[type[NodeConfig]] = NodeConfig
+    inputs: ClassVar[dict[str, Policy]] = {}
+    outputs: ClassVar[dict[str, Port]] = {}
+    paced: ClassVar[bool] = False
+    slots: ClassVar[int] = 4  # per output ring: few, because cold memory is what costs
+
+    # Set by the worker before `setup`.
+    config: Any
+    name: str
+    offline: bool
+    log: logging.Logger
+    outs: dict[str, StreamWriter]
+
+    @property
+    def out(self) -> StreamWriter:
+        """The only output."""
+        (only,) = self.outs.values()
+        return only
+
+    def setup(self) -> None:
+        """Load what is slow to load. Runs under `startup_timeout`."""
+
+    def step(self, **frames: Any) -> None:
+        raise NotImplementedError
+
+    def configured(self) -> None:
+        """Called between steps after a live setting changed; `self.config` is the new one already."""
+
+    def close(self) -> None:
+        """Let go of devices and files. Also runs after `finish`."""
+
+    def finish(self) -> None:
+        """Offline only: every input has ended and everything was read. Complete the result."""
+
+    # --- what a node may say about itself (bound by the worker) ---
+
+    def degraded(self, why: str) -> None:
+        """I run, but `why` (a sentence for a person): shown in the status and on the placeholder."""
+
+    def recovered(self) -> None:
+        """Whatever `degraded` complained of is over."""
+
+    def end(self) -> None:
+        """A source has nothing more to give: publish the end of its streams. Only `step` may call it."""
+
+    def expect(self, total_steps: int) -> None:
+        """How many steps this run will take, for the progress bar."""
+
+    def health(self) -> list[NodeHealth]:
+        """How every node of the engine is doing: name, phase, sentence."""
+        return []
