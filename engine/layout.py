@@ -47,7 +47,7 @@ READER_LINE_BYTES = 128
 MAX_READERS = (RING_HEADER_BYTES - READER_LINES) // READER_LINE_BYTES
 # One line per configured reader. `turn` says which of the two halves is valid: see engine/books.py.
 READER = {"port": 0x00, "turn": 0x08, "half": 0x10}
-BOOKS = ("last_seq", "last_ordinal", "skipped", "overrun", "lost", "torn_retries")
+BOOKS = ("last_seq", "last_ordinal", "received", "torn_retries")
 BOOKS_BYTES = 8 * len(BOOKS)
 
 # --- slot: one metadata page, then the payload ---

@@ -1,0 +1,147 @@
+"""The reading side of a ring. The numbers in the comments (R1…) are the steps of docs/PROTOCOL.md."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine import atomics, layout, meta
+from engine.books import Books
+from engine.errors import LayoutMismatch
+from engine.frame import Flags, Frame
+from engine.node import Policy
+from engine.ring import META_END, WORD, Geometry
+from engine.shm import Segment
+
+FORMAT_NAMES = {code: name for name, code in layout.PIXEL_FORMATS.items()}
+ROW_ORDER_NAMES = {code: name for name, code in layout.ROW_ORDERS.items()}
+ATTEMPTS = 4
+
+
+class RingReader:
+    """A reader of one ring.
+
+    line: its line in the header (assigned by the supervisor), or None for one that is not counted there.
+    port: where it wants to be woken; 0 for not at all.
+    """
+
+    def __init__(self, segment: Segment, policy: Policy, line: int | None = None, port: int = 0, stream: int = 0):
+        self.segment, self.policy, self.stream = segment, policy, stream
+        self.geometry = Geometry(segment)
+        self._words = segment.words
+        self._own = np.empty(0, np.uint8)
+        if line is None:
+            self.books = Books.private()
+        else:
+            base = self.geometry.line(line)
+            self.books = Books(self._words, base)
+            self._words[base + (layout.READER["port"] >> 3)] = port
+
+    @property
+    def pending(self) -> bool:
+        """Is there a frame that was not read yet?"""
+        return self._words[WORD["head"]] > self.books.last_seq
+
+    @property
+    def retired(self) -> bool:
+        """Has a new generation taken this ring's place?"""
+        return self._words[WORD["state"]] != layout.STATES["READY"]
+
+    @property
+    def ended(self) -> bool:
+        """Has the writer said that nothing more will come, and was everything read?"""
+        return bool(self._words[WORD["ended"]]) and not self.pending
+
+    def read(self) -> Frame | None:
+        """The next frame by this reader's policy, copied out; None when there is none (yet).
+
+        Latest: the newest frame. Every: the frame after the last one read, or the oldest that is still there.
+        `frame.array` is valid until the next read. Raises `LayoutMismatch` for a frame that makes no sense.
+        """
+        return self._accept(self._find(copy=True))
+
+    def peek(self) -> Frame | None:
+        """Like `read`, without the copy: `array` is a view of the slot. Ask `intact` after using it."""
+        return self._accept(self._find(copy=False))
+
+    def intact(self, frame: Frame) -> bool:
+        """Was a peeked frame left alone until now? If not, what was made of it must be thrown away."""
+        atomics.fence()
+        return self._words[self.geometry.slot(frame.seq) >> 3] == 2 * frame.seq
+
+    def _accept(self, frame: Frame | None) -> Frame | None:
+        if frame is not None:
+            self.books.accept(frame.seq, frame.ordinal)
+        return frame
+
+    def _find(self, copy: bool) -> Frame | None:
+        if self.policy is Policy.LATEST:
+            return self._newest(copy)
+        head = self._words[WORD["head"]]  # R1
+        seq = self.books.last_seq + 1
+        while seq <= head:
+            seq = max(seq, head - self.geometry.slots + 2)  # the slot before that is the writer's next
+            frame = self._take(seq, copy)
+            if frame is not None:
+                return frame
+            if self._words[self.geometry.slot(seq) >> 3] > 2 * seq:
+                self.books.torn_retries += 1  # overwritten under our eyes
+            seq += 1  # it is gone, or died with its writer: the ordinals will tell which
+            head = self._words[WORD["head"]]
+        return None
+
+    def _newest(self, copy: bool) -> Frame | None:
+        for _ in range(ATTEMPTS):
+            head = self._words[WORD["head"]]  # R1
+            if head <= self.books.last_seq:
+                return None
+            frame = self._take(head, copy)
+            if frame is not None:
+                return frame
+            self.books.torn_retries += 1
+        return None
+
+    def _take(self, seq: int, copy: bool) -> Frame | None:
+        """Frame `seq`, or None when its slot does not hold it (any more)."""
+        at = self.geometry.slot(seq)
+        if self._words[at >> 3] != 2 * seq:  # R2
+            return None
+        atomics.fence()
+        about = meta.unpack(self.segment.buffer[at + layout.META_OFFSET : at + META_END])  # R3
+        array = self._payload(at, about)
+        if array is not None and copy:
+            array = self._copied(array)
+        atomics.fence()
+        if self._words[at >> 3] != 2 * seq:  # R4: whatever was read since R2 is void
+            return None
+        if array is None or about.seq != seq:
+            raise LayoutMismatch(f"Frame {seq} of ring {self.segment.name} describes itself wrongly.")
+        return Frame(
+            array, seq, about.epoch, about.ordinal, about.capture_ns, about.capture_wall_ns, about.publish_ns,
+            about.param_version, Flags(about.flags), FORMAT_NAMES.get(about.pixel_format, "NONE"),
+            ROW_ORDER_NAMES.get(about.row_order, "TOP_DOWN"), about.canvas, about.ids, about.sources, self.stream,
+        )  # fmt: skip
+
+    def _payload(self, at: int, about: meta.Meta) -> np.ndarray | None:
+        """A view of the slot's payload, or None where the metadata cannot be true."""
+        dtype = layout.NUMPY_DTYPES.get(about.dtype)
+        if dtype is None or about.payload_bytes > self.geometry.capacity:
+            return None
+        if math.prod(about.shape) * dtype.itemsize != about.payload_bytes:
+            return None
+        start = at + layout.SLOT_META_BYTES
+        view = self.segment.data[start : start + about.payload_bytes].view(dtype).reshape(about.shape)
+        view.flags.writeable = False
+        return view
+
+    def _copied(self, view: np.ndarray) -> np.ndarray:
+        """A copy in this reader's own buffer, which is made once."""
+        if self._own.size < view.nbytes:
+            self._own = np.empty(self.geometry.capacity, np.uint8)
+        own = self._own[: view.nbytes].view(view.dtype).reshape(view.shape)
+        np.copyto(own, view)
+        return own
+
+    def close(self) -> None:
+        self.segment.close()

@@ -1,0 +1,217 @@
+"""Named shared-memory segments on three systems: create, attach untracked, pre-fault, close.
+
+Why not `SharedMemory` as it is: until Python 3.13 a process that merely attaches and exits deletes the
+segment for everyone (cpython #82300); a full tmpfs kills with SIGBUS at the first touch instead of raising;
+and closing under a live NumPy view must neither crash nor warn.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+
+import numpy as np
+
+from engine import layout
+from engine.errors import LayoutMismatch, NotReady, SegmentError, SegmentMissing, ShmFull
+
+MADV_POPULATE_WRITE = 23  # Linux 5.14: map every page now, without changing it
+_tracker_lock = threading.Lock()
+_parked: list[SharedMemory] = []  # mappings whose views outlived `close`; the process's end frees them
+
+
+class _Quiet(SharedMemory):
+    """A mapping that is never handed to the resource tracker and never complains at interpreter exit."""
+
+    def __del__(self) -> None:
+        with suppress(BufferError, OSError):
+            self.close()
+
+
+@contextmanager
+def _untracked():  # type: ignore[no-untyped-def]
+    with _tracker_lock:
+        kept = resource_tracker.register
+        resource_tracker.register = lambda *_: None  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            resource_tracker.register = kept  # type: ignore[assignment]
+
+
+def _open(name: str, create: bool = False, size: int = 0) -> SharedMemory:
+    if sys.version_info >= (3, 13):
+        return _Quiet(name, create=create, size=size, track=False)
+    with _untracked():
+        return _Quiet(name, create=create, size=size)
+
+
+def unlink(name: str) -> None:
+    """Remove a name; those who have it mapped keep it. On Windows the last handle does this by itself."""
+    if sys.platform != "win32":
+        import _posixshmem
+
+        with suppress(FileNotFoundError):
+            _posixshmem.shm_unlink("/" + name)
+
+
+def free_bytes() -> int | None:
+    """Bytes of shared memory still to be had, where the system tells (Linux)."""
+    if sys.platform != "linux":
+        return None
+    status = os.statvfs("/dev/shm")
+    return status.f_bavail * status.f_frsize
+
+
+def require_space(needed: int, what: str) -> None:
+    """Raise `ShmFull` when `needed` bytes are known not to fit."""
+    free = free_bytes()
+    if free is not None and needed > free:
+        raise ShmFull(
+            f"There is not enough shared memory: {what} needs {needed / 1e6:.1f} MB and {free / 1e6:.1f} MB is free. "
+            "Use smaller sizes in the config, close other engines, or make it larger: "
+            "sudo mount -o remount,size=1G /dev/shm"
+        )
+
+
+class Segment:
+    """One mapped segment.
+
+    words: the control words, as u64 (index = offset // 8). One store or load is one machine instruction.
+    data: every byte, as uint8. Views of it must be dropped before `close`; if not, the mapping stays until exit.
+    """
+
+    def __init__(self, shm: SharedMemory, size: int):
+        self._shm = shm
+        self.name = shm.name
+        self.size = size
+        self.buffer = memoryview(shm.buf)[:size]
+        self.words = self.buffer.cast("Q")
+        # frombuffer holds the mapping open; ndarray(buffer=) would not, and crash after close.
+        self.data = np.frombuffer(self.buffer, np.uint8)
+
+    @classmethod
+    def create(cls, name: str, size: int, session: int) -> Segment:
+        """Make a zeroed segment with every page in memory, and fill in the common words except `magic`.
+
+        `size` is a multiple of a page. A stale segment of this name is replaced; where TouchDesigner still
+        holds it (Windows), it is taken over. Raises `ShmFull`, `SegmentError`.
+        """
+        require_space(size, f"segment {name}")
+        try:
+            if sys.platform != "win32":
+                unlink(name)
+            shm = _open(name, create=True, size=size)
+        except FileExistsError:
+            shm = _open(name)
+            if shm.size < size:
+                shm.close()
+                raise SegmentError(
+                    f"Another program still holds shared memory {name} of another size. Close that program."
+                ) from None
+        except PermissionError as error:
+            raise SegmentError(
+                f"Shared memory {name} belongs to another user. Stop that engine, or give this one another name."
+            ) from error
+        except OSError as error:
+            raise _full(name, size) from error
+        if sys.platform == "linux":
+            try:  # without this a full tmpfs is a SIGBUS at the first touch
+                os.posix_fallocate(shm._fd, 0, size)  # type: ignore[attr-defined]
+            except OSError as error:
+                shm.close()
+                unlink(name)
+                if error.errno == errno.ENOSPC:
+                    raise _full(name, size) from error
+                raise
+        segment = cls(shm, size)
+        segment.words[layout.COMMON["magic"] >> 3] = 0  # a taken-over segment is not ready while it is zeroed
+        segment.data[:] = 0
+        for word, value in (
+            ("abi", layout.ABI),
+            ("digest", layout.DIGEST),
+            ("byte_order", layout.BYTE_ORDER),
+            ("session", session),
+            ("segment_bytes", size),
+        ):
+            segment.words[layout.COMMON[word] >> 3] = value
+        return segment
+
+    def publish(self) -> None:
+        """The owner has filled in the header: others may attach."""
+        self.words[layout.COMMON["magic"] >> 3] = layout.MAGIC
+
+    @classmethod
+    def attach(cls, name: str) -> Segment:
+        """Map an existing segment. Raises `SegmentMissing`, `NotReady`, `LayoutMismatch`."""
+        try:
+            shm = _open(name)
+        except FileNotFoundError:
+            raise SegmentMissing(f"There is no shared memory {name}: the engine is not running.") from None
+        except ValueError:  # created, but its size not yet set
+            raise NotReady(f"Shared memory {name} is just being created. Try again.") from None
+        except PermissionError as error:
+            raise SegmentError(f"Shared memory {name} belongs to another user.") from error
+        try:
+            size = _check(name, shm)
+        except SegmentError:
+            shm.close()
+            raise
+        segment = cls(shm, size)
+        segment._prefault()
+        return segment
+
+    def _prefault(self) -> None:
+        """Map every page now: the first touch of a 1080p slot costs milliseconds that no frame should pay."""
+        try:
+            self._shm._mmap.madvise(MADV_POPULATE_WRITE)  # type: ignore[attr-defined]
+        except (AttributeError, OSError, ValueError):
+            int(self.data[:: layout.PAGE].sum(dtype=np.int64))
+
+    def close(self) -> None:
+        """Unmap. Idempotent. Views that are still alive keep the mapping until the process ends."""
+        self.data = np.empty(0, np.uint8)
+        with suppress(BufferError):
+            self.words.release()
+        try:
+            self.buffer.release()
+            self._shm.close()
+        except BufferError:
+            _parked.append(self._shm)
+
+    def unlink(self) -> None:
+        unlink(self.name)
+
+
+def _full(name: str, size: int) -> ShmFull:
+    free = free_bytes()
+    left = "" if free is None else f" and {free / 1e6:.1f} MB is free"
+    return ShmFull(
+        f"There is not enough shared memory: segment {name} needs {size / 1e6:.1f} MB{left}. "
+        "Use smaller sizes in the config, or close other programs."
+    )
+
+
+def _check(name: str, shm: SharedMemory) -> int:
+    """The segment's true size, after its common words were found to be ours."""
+    if shm.size < layout.PAGE:
+        raise NotReady(f"Shared memory {name} is just being created. Try again.")
+    head = bytes(shm.buf[: layout.PAGE])
+    word = {key: int.from_bytes(head[at : at + 8], "little") for key, at in layout.COMMON.items()}
+    if word["magic"] == 0:
+        raise NotReady(f"Shared memory {name} is just being filled in. Try again.")
+    if word["magic"] != layout.MAGIC or word["byte_order"] != layout.BYTE_ORDER:
+        raise LayoutMismatch(f"Shared memory {name} is not Utsushi's. Give the engine another name.")
+    if word["abi"] != layout.ABI or word["digest"] != layout.DIGEST:
+        raise LayoutMismatch(
+            f"Shared memory {name} was laid out by another version of Utsushi "
+            f"(layout {word['digest']:016x}, this one is {layout.DIGEST:016x}). Use the same version on both sides."
+        )
+    if not layout.PAGE <= word["segment_bytes"] <= shm.size or word["segment_bytes"] % 8:
+        raise LayoutMismatch(f"Shared memory {name} says it has {word['segment_bytes']} bytes but has {shm.size}.")
+    return word["segment_bytes"]
