@@ -6,7 +6,7 @@ loads; `struct.pack_into` would zero a word before it sets it, and is banned.
 
 from __future__ import annotations
 
-from engine import layout
+from engine import layout, meta
 from engine.errors import LayoutMismatch
 from engine.shm import Segment
 
@@ -74,3 +74,13 @@ def create(
         segment.words[WORD[word]] = value
     segment.publish()
     return segment
+
+
+def newest_ordinal(segment: Segment) -> int:
+    """How many frames a ring's stream has published."""
+    geometry = Geometry(segment)
+    head = segment.words[WORD["head"]]
+    if head == geometry.base_seq:
+        return geometry.base_ordinal
+    at = geometry.slot(head)
+    return meta.unpack(segment.buffer[at + layout.META_OFFSET : at + META_END]).ordinal

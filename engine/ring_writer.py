@@ -15,7 +15,7 @@ from engine.books import Books
 from engine.clock import now_ns, wall_ns
 from engine.errors import FrameTooLarge, WriterFenced
 from engine.frame import Frame
-from engine.ring import META_END, WORD, Geometry
+from engine.ring import META_END, WORD, Geometry, newest_ordinal
 from engine.shm import Segment
 from engine.wake import Ringer
 
@@ -64,11 +64,8 @@ class RingWriter:
             if touched > self.head:
                 words[at] = 2 * touched - 1  # whole or not, it was never published: nobody may read it
                 self._last = max(self._last, touched)
-        self.ordinal = geometry.base_ordinal
+        self.ordinal = newest_ordinal(self.segment)
         self._successor = self.head > geometry.base_seq
-        if self._successor:
-            at = geometry.slot(self.head)
-            self.ordinal = meta.unpack(self.segment.buffer[at + layout.META_OFFSET : at + META_END]).ordinal
 
     def _fence_off(self) -> None:
         if self._words[WORD["granted_epoch"]] != self.epoch:

@@ -1,0 +1,135 @@
+"""One node as the supervisor sees it: its process, its row, and what was done about it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from engine import decide, process
+from engine.clock import now_ns
+from engine.config import NodeSpec
+from engine.decide import SECOND, Observed
+from engine.directory import NodeRow
+
+LOG_BYTES = 5_000_000  # a log longer than this is moved aside at the next start of its node
+LAST_LINES = 100
+
+
+class Life:
+    """A node across all its processes."""
+
+    def __init__(self, spec: NodeSpec, row: NodeRow, log: Path):
+        self.spec, self.row, self.log = spec, row, log
+        self.deadlines = decide.Spec(
+            *(round(limit * SECOND) for limit in
+              (spec.config.startup_timeout, spec.config.step_timeout, spec.config.stop_timeout))
+        )  # fmt: skip
+        self.process: subprocess.Popen | None = None
+        self.identity = b""
+        self.wanted = True
+        self.finished = False  # offline: has done all there is to do
+        self.has_run = False
+        self.epoch = self.version = 0
+        self.failures = self.failed_ns = 0
+        self.started_ns = self.ready_ns = self.asked_ns = self.terminated_ns = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def state(self) -> str:
+        """For the status line: the node's phase, or what the supervisor knows better."""
+        if self.finished:
+            return "FINISHED"
+        if self.process is None:
+            return "RESTARTING" if self.failures else "STOPPED"
+        return self.row.phase
+
+    def observe(self, amnesty_ns: int) -> Observed:
+        if self.row.phase not in ("NONE", "STARTING") and self.process is not None:
+            self.ready_ns = self.ready_ns or now_ns()
+            self.has_run = self.has_run or self.row.phase == "RUNNING"
+        return Observed(
+            wanted=self.wanted and not self.finished,
+            alive=self.process is not None,
+            exit_code=None if self.process is None else self.process.poll(),
+            phase=self.row.phase,
+            started_ns=self.started_ns,
+            beat_ns=self.row["beat_ns"],
+            asked_ns=self.asked_ns,
+            terminated_ns=self.terminated_ns,
+            failures=self.failures,
+            failed_ns=self.failed_ns,
+            amnesty_ns=amnesty_ns,
+        )
+
+    def start(self, spec: dict[str, Any]) -> None:
+        """Start a new process under a new epoch; `spec` holds what only the supervisor knows."""
+        if self.epoch:
+            self.row["restarts"] += 1
+        self.row["phase"] = 0
+        self.epoch += 1
+        self.row["granted_epoch"] = self.epoch
+        # Random, so that no other program on this machine can speak to the supervisor in the node's name.
+        self.identity = f"{self.name}.{self.epoch}.{secrets.token_hex(8)}".encode()
+        with self._open_log() as log:
+            self.process = process.start(
+                {
+                    "name": self.name,
+                    "type": self.spec.type,
+                    "config": self.spec.config.model_dump(mode="json"),
+                    "epoch": self.epoch,
+                    "identity": self.identity,
+                    "param_version": self.version,
+                    **spec,
+                },
+                log,
+            )
+        self.row["pid"] = self.process.pid
+        self.started_ns = now_ns()
+        self.ready_ns = self.asked_ns = self.terminated_ns = 0
+
+    def _open_log(self) -> IO[bytes]:
+        with suppress(OSError):
+            if self.log.stat().st_size > LOG_BYTES:
+                shutil.move(self.log, self.log.with_suffix(".old.log"))
+        try:
+            return open(self.log, "ab")
+        except OSError:  # a full disk must not stop the show
+            return open(os.devnull, "ab")
+
+    def last_lines(self) -> list[str]:
+        """The end of the log: what the node said before it died."""
+        with suppress(OSError), open(self.log, "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 20_000))
+            return log.read().decode(errors="replace").splitlines()[-LAST_LINES:]
+        return []
+
+    def bury(self, observed: Observed) -> int:
+        """Note the death of the process; returns its exit code."""
+        assert self.process is not None
+        code = self.process.wait()
+        if self.process.stdin is not None:
+            with suppress(OSError):
+                self.process.stdin.close()
+        self.failures = decide.failures_after(observed, now_ns())
+        self.failed_ns = now_ns()
+        self.process = None
+        self.row["pid"] = self.row["phase"] = 0
+        return code
+
+    def terminate(self) -> None:
+        self.terminated_ns = now_ns()
+        if self.process is not None:
+            with suppress(OSError):
+                self.process.terminate()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            process.kill_tree(self.process.pid)

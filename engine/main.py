@@ -1,0 +1,115 @@
+"""The command line of `run_engine.py`, once everything is installed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine import config as configs
+from engine.clock import now_ns
+from engine.errors import BadInput, EngineError, Exit
+from engine.frame import Frame
+from engine.process import ROOT
+from engine.session import replace_text
+from engine.status import Status
+from engine.supervisor import Supervisor
+
+SCHEMA = ROOT / "configs" / "utsushi.schema.json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code; prints one sentence for whatever went wrong."""
+    options = _parser().parse_args(argv)
+    try:
+        if options.command == "schema":
+            replace_text(SCHEMA, configs.schema_text())
+            print(f"Wrote {SCHEMA.relative_to(ROOT)}.")
+            return Exit.OK
+        for target in (options.stats, options.snapshot):
+            _require_writable(target)
+        return run(configs.load(options.config), options)
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run_engine.py", description="A person drives a generated figure, live.")
+    parser.add_argument("command", nargs="?", choices=["run", "schema"], default="run",
+                        help="run (the default), or write the configs' JSON schema for editors")  # fmt: skip
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml", metavar="FILE",
+                        help="what to run (default: configs/demo.yaml)")  # fmt: skip
+    parser.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds")
+    parser.add_argument("--stats", type=Path, metavar="FILE.json", help="write what was counted when it ends")
+    parser.add_argument("--snapshot", type=Path, metavar="FILE.png", help="write the last picture when it ends")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+def _require_writable(target: Path | None) -> None:
+    """Find out before the show, not after it. Raises `BadInput`."""
+    if target is None:
+        return
+    folder = target.resolve().parent
+    if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        why = "is a folder" if target.is_dir() else "is in a folder that does not exist or may not be written to"
+        raise BadInput(f"{target} {why}. Choose another file.")
+
+
+def run(config: configs.Config, options: argparse.Namespace) -> int:
+    """Run an engine until it ends, by itself, by Ctrl+C or after --seconds."""
+    stop = {"asked": False}
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: stop.update(asked=True))
+    with Status() as status, Supervisor(config, status.say) as supervisor:
+        started = now_ns()
+        status.say(
+            f"Engine {config.engine.name!r} starts {len(config.nodes)} nodes; control port {supervisor.server.port}, "
+            f"logs in {supervisor.session.logs}. Ctrl+C stops it."
+        )
+        figures: dict = {}
+        while supervisor.tick():
+            status.update(supervisor)
+            over = options.seconds and now_ns() - started >= options.seconds * 1e9
+            if (stop["asked"] or over) and not supervisor.stopping:
+                figures = _figures(supervisor, started)  # as the show was, not as its ending is
+                supervisor.stop()
+        figures = figures or _figures(supervisor, started)
+        if options.stats:
+            replace_text(options.stats, json.dumps(figures, indent=2) + "\n")
+        if options.snapshot:
+            _write_picture(options.snapshot, supervisor.picture())
+        if supervisor.failure:
+            raise supervisor.failure
+    return Exit.OK
+
+
+def _figures(supervisor: Supervisor, started_ns: int) -> dict:
+    return {"seconds": round((now_ns() - started_ns) / 1e9, 3), **supervisor.figures()}
+
+
+def _write_picture(path: Path, frame: Frame | None) -> None:
+    import cv2
+
+    if frame is None:
+        print(f"There was no picture to write to {path}.", file=sys.stderr)
+        return
+    to_bgr = {"RGBA": cv2.COLOR_RGBA2BGRA, "RGB": cv2.COLOR_RGB2BGR}
+    array = frame.array if frame.row_order == "TOP_DOWN" else cv2.flip(frame.array, 0)
+    if frame.pixel_format in to_bgr:
+        array = cv2.cvtColor(array, to_bgr[frame.pixel_format])
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(cv2.imencode(".png", array)[1].tobytes())
+    os.replace(part, path)

@@ -1,0 +1,89 @@
+"""Starting a node's process, and making sure that it never outlives the supervisor.
+
+Three walls, because each has a gap: a pipe that ends when the supervisor does (a node stuck in a C call does not
+notice), the parent-death signal on Linux, and a kill-on-close job object on Windows. Never run on the real thing
+here: Windows and macOS.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import msgpack
+import psutil
+
+from engine.errors import Exit
+
+ROOT = Path(__file__).resolve().parent.parent
+PR_SET_PDEATHSIG = 1
+
+
+def start(spec: dict, log: IO[bytes]) -> subprocess.Popen:
+    """Start a worker and hand it its spec. Its stdin stays open as the death pipe; it writes to `log`."""
+    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONUTF8": "1"}
+    options: dict = {"start_new_session": True}  # Ctrl+C is for the supervisor alone
+    if sys.platform == "win32":
+        options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.worker"],
+        stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT, env=environment, **options,
+    )  # fmt: skip
+    packed = msgpack.packb(spec)
+    assert process.stdin is not None
+    with suppress(OSError):  # it died already: its exit code will say so
+        process.stdin.write(len(packed).to_bytes(4, "little") + packed)
+        process.stdin.flush()
+    return process
+
+
+def receive_spec() -> dict:
+    """In the worker: what `start` sent."""
+    size = int.from_bytes(sys.stdin.buffer.read(4), "little")
+    return msgpack.unpackb(sys.stdin.buffer.read(size))
+
+
+def die_with_parent() -> None:
+    """In the worker, first thing: end when the supervisor does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_wait_for_end_of_pipe, daemon=True).start()
+
+
+def _wait_for_end_of_pipe() -> None:
+    sys.stdin.buffer.read()
+    os._exit(Exit.ORPHANED)
+
+
+def contain() -> None:
+    """In the supervisor, on Windows: put this process and all it starts into a job that ends with it."""
+    if sys.platform != "win32":
+        return
+    from ctypes import wintypes
+
+    kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel32.CreateJobObjectW.restype = wintypes.HANDLE
+    kernel32.GetCurrentProcess.restype = wintypes.HANDLE
+    kernel32.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
+    kernel32.SetInformationJobObject.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
+    job = kernel32.CreateJobObjectW(None, None)
+    limits = (ctypes.c_byte * 144)()  # JOBOBJECT_EXTENDED_LIMIT_INFORMATION, 64 bit
+    ctypes.c_uint32.from_buffer(limits, 16).value = 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+    kernel32.SetInformationJobObject(job, 9, limits, ctypes.sizeof(limits))
+    kernel32.AssignProcessToJobObject(job, kernel32.GetCurrentProcess())  # the handle is closed by our death
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and everything it started."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for victim in [*process.children(recursive=True), process]:
+            with suppress(psutil.Error):
+                victim.kill()

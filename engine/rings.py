@@ -1,0 +1,131 @@
+"""All rings of an engine, as their owner sees them: made before any node starts, grown when asked, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from engine import layout, ring, shm
+from engine.books import Books
+from engine.clock import now_ns
+from engine.config import Config, StreamSpec
+from engine.directory import Directory
+from engine.frame import Frame
+from engine.node import Policy
+from engine.ring import WORD, Geometry, newest_ordinal
+from engine.ring_reader import RingReader
+from engine.session import Session
+from engine.shm import Segment
+
+LINGER_NS = 2_000_000_000  # how long a retired ring stays mapped here, for readers that are just attaching
+
+
+@dataclass
+class Stream:
+    """One stream and the ring that carries it now."""
+
+    spec: StreamSpec
+    row: int
+    ring: Segment
+    generation: int = 1
+    epoch: int = 0
+    retired: list[tuple[int, Segment]] = field(default_factory=list)
+
+
+class Rings:
+    """Raises `ShmFull` before anything is left behind."""
+
+    def __init__(self, config: Config, session: Session, directory: Directory):
+        self._session, self._directory = session, directory
+        self._policies = {(node.name, port): edge.policy for node in config.nodes for port, edge in node.inputs.items()}
+        self.streams: list[Stream] = []
+        needed = sum(layout.ring_bytes(spec.slots, spec.capacity) for spec in config.streams)
+        shm.require_space(needed, f"engine {session.engine!r} with {len(config.streams)} streams")
+        for row, spec in enumerate(config.streams):
+            self.streams.append(Stream(spec, row, self._create(spec, row, 1)))
+            directory.set_stream(row, self.streams[row].ring, 1)
+
+    def _create(self, spec: StreamSpec, row: int, generation: int, **former: int) -> Segment:
+        name = self._session.note(self._session.ring_name(row, generation))
+        return ring.create(
+            name, self._session.id, slots=spec.slots, readers=len(spec.readers), lossless=spec.lossless,
+            generation=generation, **{"capacity": spec.capacity, **former},
+        )  # fmt: skip
+
+    def grant(self, stream: Stream, epoch: int) -> None:
+        """From now on only the writer with this epoch may write."""
+        stream.epoch = epoch
+        stream.ring.words[WORD["granted_epoch"]] = epoch
+
+    def grow(self, row: int, needed: int) -> None:
+        """Give a stream a ring with slots of at least `needed` bytes. Raises `ShmFull`; then the old ring stays."""
+        stream = self.streams[row]
+        old = stream.ring
+        if needed <= Geometry(old).capacity:
+            return
+        generation = stream.generation + 1
+        new = self._create(
+            stream.spec, row, generation, capacity=needed,
+            base_seq=old.words[WORD["head"]], base_ordinal=newest_ordinal(old),
+        )  # fmt: skip
+        lines = slice(layout.READER_LINES, layout.READER_LINES + len(stream.spec.readers) * layout.READER_LINE_BYTES)
+        new.data[lines] = old.data[lines]
+        new.words[WORD["granted_epoch"]] = stream.epoch
+        stream.ring, stream.generation = new, generation
+        self._directory.set_stream(row, new, generation)
+        old.words[WORD["state"]] = layout.STATES["RETIRED"]
+        stream.retired.append((now_ns(), old))
+
+    def tidy(self) -> None:
+        """Let go of rings that were retired a while ago."""
+        for stream in self.streams:
+            while stream.retired and now_ns() - stream.retired[0][0] > LINGER_NS:
+                self._remove(stream.retired.pop(0)[1])
+
+    def silence(self, node: str) -> None:
+        """Nobody is woken on behalf of a dead reader."""
+        for stream in self.streams:
+            for line, (reader, _) in enumerate(stream.spec.readers):
+                if reader == node:
+                    at = Geometry(stream.ring).line(line) + (layout.READER["port"] >> 3)
+                    stream.ring.words[at] = 0
+
+    def figures(self) -> dict[str, dict]:
+        """What --stats prints under "streams", counted by the writers and readers themselves."""
+        figures = {}
+        for stream in self.streams:
+            readers = {}
+            twice = Counter(node for node, _ in stream.spec.readers)
+            for line, (node, port) in enumerate(stream.spec.readers):
+                books = Books(stream.ring.words, Geometry(stream.ring).line(line))
+                latest = self._policies[node, port] is Policy.LATEST
+                name = node if twice[node] == 1 else f"{node}.{port}"
+                readers[name] = {
+                    "received": books.received,
+                    "skipped": books.missed if latest else 0,
+                    "overrun": 0 if latest else books.missed,
+                    "lost": books.lost,
+                    "torn_retries": books.torn_retries,
+                }
+            figures[stream.spec.name] = {"published": newest_ordinal(stream.ring), "readers": readers}
+        return figures
+
+    def newest(self, name: str) -> Frame | None:
+        """The newest frame of a stream, or None."""
+        for stream in self.streams:
+            if stream.spec.name == name:
+                return RingReader(stream.ring, Policy.LATEST).read()
+        return None
+
+    def _remove(self, segment: Segment) -> None:
+        name = segment.name
+        segment.unlink()
+        segment.close()
+        self._session.forget(name)
+
+    def close(self) -> None:
+        for stream in self.streams:
+            for _, segment in stream.retired:
+                self._remove(segment)
+            stream.ring.words[WORD["state"]] = layout.STATES["RETIRED"]
+            self._remove(stream.ring)

@@ -1,0 +1,116 @@
+"""One engine of a name at a time, and nothing of a dead one left.
+
+The lock is the kernel's: it is free the moment its holder dies, however it dies. Whoever holds it knows that
+every segment in the manifest is garbage. Process ids are shown to people and never used to decide anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from engine import shm
+from engine.errors import AlreadyRunning, EngineError
+
+
+def home() -> Path:
+    """Where locks, manifests and logs live: one folder per user. UTSUSHI_HOME overrides it."""
+    if chosen := os.environ.get("UTSUSHI_HOME"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "utsushi"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "utsushi"
+    return Path.home() / ".local" / "state" / "utsushi"
+
+
+class Session:
+    """Holds the lock of an engine name from creation to `close`. Raises `AlreadyRunning`."""
+
+    def __init__(self, engine: str):
+        self.engine = engine
+        self.id = secrets.randbits(63) | 1
+        self._manifest = home() / f"{engine}.json"
+        self._segments: list[str] = []
+        try:
+            self._manifest.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self._manifest.with_suffix(".lock"))
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise AlreadyRunning(
+                f"An engine named {engine!r} runs already (process {self._read().get('pid', 'unknown')}). "
+                "Stop it first, or give this one another name under engine: name:."
+            ) from None
+        except OSError as error:
+            raise EngineError(f"The folder {self._manifest.parent} cannot be used: {error.strerror}.") from error
+        self.swept = self._sweep()
+        self._write()
+
+    @property
+    def logs(self) -> Path:
+        folder = home() / "logs" / self.engine
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def note(self, segment: str) -> str:
+        """Remember a segment before it is made, so that a kill in between leaves nothing unknown."""
+        self._segments.append(segment)
+        self._write()
+        return segment
+
+    def forget(self, segment: str) -> None:
+        """The segment was unlinked."""
+        self._segments.remove(segment)
+        self._write()
+
+    def ring_name(self, stream: int, generation: int) -> str:
+        """At most 30 characters, which is what macOS allows."""
+        return f"utsu_{self.engine}_{self.id & 0xFFFF:04x}{stream:02x}{generation & 0xFF:02x}"
+
+    def close(self) -> None:
+        """Remove what is left and let go of the lock."""
+        for name in self._segments:
+            shm.unlink(name)
+        with suppress(OSError):
+            self._manifest.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _sweep(self) -> int:
+        """Remove what a dead engine of this name left; returns how many segments that were."""
+        names = self._read().get("segments", [])
+        ours = [name for name in names if isinstance(name, str) and name.startswith(f"utsu_{self.engine}_")]
+        for name in ours:
+            shm.unlink(name)
+        return len(ours)
+
+    def _read(self) -> dict:
+        try:
+            found = json.loads(self._manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self) -> None:
+        text = json.dumps({"pid": os.getpid(), "session": self.id, "segments": self._segments})
+        replace_text(self._manifest, text)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old or the new one, never half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    for attempt in range(10):
+        try:
+            os.replace(part, path)
+            return
+        except PermissionError:  # Windows: somebody is just reading it
+            if attempt == 9:
+                raise
+            time.sleep(0.02)

@@ -1,0 +1,47 @@
+"""What an engine has counted, for --stats, the status line and whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine import layout
+from engine.histogram import Histogram, percentile_ms
+from engine.life import Life
+from engine.rings import Rings
+
+
+def milliseconds(histograms: Sequence[Histogram], percents: Sequence[int]) -> dict[str, float]:
+    """Percentiles and maximum of one or more histograms together."""
+    counts = sum((h.counts() for h in histograms), np.zeros(layout.HISTOGRAM_BINS, np.uint64))
+    values = {f"p{percent}": round(percentile_ms(counts, percent), 3) for percent in percents}
+    return {**values, "max": round(max((h.max_ms for h in histograms), default=0.0), 3)}
+
+
+def node(life: Life) -> dict:
+    """fps: steps over the time from the end of the first to the end of the last, restarts included."""
+    row = life.row
+    steps, span_ns = row["steps"], row["last_step_ns"] - row["first_step_ns"]
+    return {
+        "fps": round((steps - 1) * 1e9 / span_ns, 2) if span_ns > 0 else 0.0,
+        "steps": steps,
+        "step_ms": milliseconds([row.step_ns], (50, 95)),
+        "restarts": row["restarts"],
+        "errors": row["errors"],
+        "state": life.state,
+    }
+
+
+def latency(lives: Sequence[Life], rings: Rings) -> dict[str, float]:
+    """From light on the sensor to the end of the step of the last nodes (those that no other node reads from)."""
+    read_from = {stream.spec.node for stream in rings.streams if stream.spec.readers}
+    return milliseconds([life.row.latency_ns for life in lives if life.name not in read_from], (50, 95, 99))
+
+
+def figures(lives: Sequence[Life], rings: Rings) -> dict:
+    return {
+        "nodes": {life.name: node(life) for life in lives},
+        "streams": rings.figures(),
+        "latency_ms": latency(lives, rings),
+    }

@@ -1,0 +1,250 @@
+"""The supervisor: owns all shared memory, keeps every node running, and ends everything in order.
+
+Ten times a second: look at each node, let `decide` say what to do, do that one thing. Nothing in here waits
+for a node; a stop is a state with a deadline.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from engine import config as configs
+from engine import decide, layout, process, stats
+from engine.bus import Ack, Error, Grow, Log, Message, Pause, Server, Set, Start, State, Stats, Stop
+from engine.clock import now_ns
+from engine.config import Config
+from engine.decide import SECOND, Action
+from engine.directory import Directory
+from engine.errors import ConfigError, EngineError, Exit, ShmFull
+from engine.frame import Frame
+from engine.life import Life
+from engine.rings import Rings
+from engine.session import Session
+
+TICK_S = 0.1
+AMNESTY_NS = SECOND  # a longer gap between two ticks is the supervisor's own pause, and nobody else's fault
+STOP_NS = 2 * SECOND + SECOND // 2  # after this long whatever has not stopped is killed
+FATAL_AT_START = (Exit.BAD_INPUT, Exit.USAGE)
+
+
+class Supervisor:
+    """One engine's life. Use as a context manager; everything it made is gone when it closes.
+
+    say: prints one line for a person.
+    Raises on construction: `AlreadyRunning`, `ShmFull`, `BadInput` (control port), `EngineError`.
+    """
+
+    def __init__(self, config: Config, say: Callable[[str], None] = print):
+        self.config, self.say = config, say
+        self.offline = config.engine.mode == "offline"
+        self.failure: EngineError | None = None
+        self.amnesty_ns = self._ticked_ns = now_ns()
+        self._stopping_ns = 0
+        process.contain()
+        self.session = Session(config.engine.name)
+        try:
+            self._build()
+        except BaseException:
+            self.session.close()
+            raise
+
+    def _build(self) -> None:
+        config, session = self.config, self.session
+        self.server = Server(config.engine.port)
+        rows = {spec.name: row for row, spec in enumerate(config.nodes)}
+        session.note(f"utsu_{config.engine.name}_dir")
+        self.directory = Directory.create(
+            config.engine.name, session.id, list(rows), [(stream.name, rows[stream.node]) for stream in config.streams]
+        )
+        self.rings = Rings(config, session, self.directory)
+        self.lives = [Life(spec, self.directory.node(row), session.logs / f"{spec.name}.log")
+                      for row, spec in enumerate(config.nodes)]  # fmt: skip
+        self.directory["supervisor_pid"] = os.getpid()
+        self.directory["control_port"] = self.server.port
+        self.directory["beat_ns"] = now_ns()
+        self.directory["state"] = layout.STATES["READY"]
+        self.directory.segment.publish()
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for life in self.lives:
+            life.kill()
+        self.directory["state"] = layout.STATES["RETIRED"]
+        self.rings.close()
+        self.directory.close()
+        self.server.close()
+        self.session.close()
+
+    # --- the loop ---
+
+    def tick(self) -> bool:
+        """One round. Returns False when everything has ended."""
+        self.server.wait(TICK_S)
+        now = now_ns()
+        if now - self._ticked_ns > AMNESTY_NS:
+            self.amnesty_ns = now
+        self._ticked_ns = self.directory["beat_ns"] = now
+        for identity, message in self.server.receive():
+            self._answer(identity, message)
+        self._let_go()
+        for life in self.lives:
+            self._apply(life)
+        self.rings.tidy()
+        if self._stopping_ns:
+            self._stop_next()
+        elif self.offline and all(life.finished for life in self.lives):
+            self.stop()
+        return not self._stopping_ns or any(life.process for life in self.lives)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping_ns > 0
+
+    def stop(self) -> None:
+        """End in order: those who read before those who write, so that nobody waits for a dead writer."""
+        if not self._stopping_ns:
+            self._stopping_ns = now_ns()
+            self._stop_next()
+
+    def _stop_next(self) -> None:
+        overdue = now_ns() - self._stopping_ns > STOP_NS
+        for life in reversed(self.lives):  # nodes stand in the order in which frames pass them
+            life.wanted = False
+            if overdue:
+                life.kill()
+            elif life.process is not None:
+                break
+
+    def _apply(self, life: Life) -> None:
+        observed = life.observe(self.amnesty_ns)
+        decision = decide.decide(life.deadlines, observed, now_ns())
+        match decision.action:
+            case Action.START:
+                self._start(life)
+            case Action.BURY:
+                self._bury(life, observed, decision.reason)
+            case Action.ASK:
+                life.asked_ns = now_ns()
+                self.server.send(life.identity, Stop())
+            case Action.TERMINATE:
+                life.terminate()
+            case Action.KILL:
+                self.say(f"{life.name} {decision.reason}: killed.")
+                life.kill()
+
+    def _start(self, life: Life) -> None:
+        rows = {stream.spec.name: stream for stream in self.rings.streams}
+        inputs = {
+            port: {"stream": rows[edge.stream].row, "policy": edge.policy.value,
+                   "line": rows[edge.stream].spec.readers.index((life.name, port))}
+            for port, edge in life.spec.inputs.items()
+        }  # fmt: skip
+        outputs = {stream.spec.port: stream.row for stream in self.rings.streams if stream.spec.node == life.name}
+        for row in outputs.values():
+            self.rings.grant(self.rings.streams[row], life.epoch + 1)
+        life.start({
+            "engine": self.config.engine.name, "row": self.lives.index(life), "port": self.server.port,
+            "offline": self.offline, "inputs": inputs, "outputs": outputs,
+        })  # fmt: skip
+
+    def _bury(self, life: Life, observed: decide.Observed, reason: str) -> None:
+        phase, why = life.row.phase, life.row.text
+        code = life.bury(observed)
+        self.rings.silence(life.name)
+        if phase == "FINISHED" and code == Exit.OK:
+            life.finished = True
+        elif life.wanted:
+            self._died(life, code, f"{life.name} {reason}" + (f": {why}" if why else ""))
+
+    def _died(self, life: Life, code: int, sentence: str) -> None:
+        """A node that should run does not: start it again, or end what cannot succeed."""
+        hopeless = code in FATAL_AT_START and not life.has_run
+        if hopeless or self.offline:
+            self.failure = self.failure or EngineError(life.row.text if hopeless and life.row.text else sentence)
+            self.failure.exit_code = Exit(code) if hopeless else Exit.FAILED
+            self.stop()
+            return
+        delay = decide.delay_ns(life.failures) / SECOND
+        self.say(f"{sentence}. Starting it again in {delay:g} s.")
+        for line in life.last_lines():
+            self.say(f"    {life.name} | {line}")
+
+    def _let_go(self) -> None:
+        """Let ready nodes begin once those who read from them are there."""
+        phases = {life.name: life.row.phase if life.process else "NONE" for life in self.lives}
+        for life in self.lives:
+            if life.ready_ns and not life.row["go"]:
+                readers = [
+                    phases[node]
+                    for stream in self.rings.streams if stream.spec.node == life.name
+                    for node, _ in stream.spec.readers
+                ]  # fmt: skip
+                life.row["go"] = int(decide.may_go(readers, now_ns() - life.ready_ns, self.offline))
+
+    # --- control messages ---
+
+    def _answer(self, identity: bytes, message: Message) -> None:
+        life = next((life for life in self.lives if life.identity == identity), None)
+        match message:
+            case State():
+                pass  # it has woken the loop, which reads the phase from the node's row
+            case Log() if life:
+                self.say(f"{life.name}: {message.text}")
+            case Error() if life:
+                pass  # said when its process has ended
+            case Grow() if life:
+                self._grow(life, message)
+            case Stats():
+                self.server.send(identity, Stats(figures=self.figures()))
+            case Set():
+                self.server.send(identity, self._set(message))
+            case Start() | Pause():
+                self.server.send(identity, self._pass_on(message))
+            case Stop():
+                self.server.send(identity, Ack(ok=True))
+                self.stop()
+            case _:
+                self.server.rejected += 1
+
+    def _grow(self, life: Life, message: Grow) -> None:
+        owned = [stream.row for stream in self.rings.streams if stream.spec.node == life.name]
+        if message.stream not in owned:
+            self.server.rejected += 1
+            return
+        try:
+            self.rings.grow(message.stream, message.bytes)
+        except ShmFull as error:
+            self.say(f"{life.name}: {error}")
+
+    def _set(self, message: Set) -> Ack:
+        life = next((life for life in self.lives if life.name == message.node), None)
+        if life is None:
+            return Ack(ok=False, text=f"There is no node {message.node!r}.")
+        try:
+            life.spec = configs.change(life.spec, message.values)
+        except ConfigError as error:
+            return Ack(ok=False, text=str(error), version=life.version)
+        life.version += 1
+        values = {key: getattr(life.spec.config, key) for key in message.values}
+        self.server.send(life.identity, Set(node=life.name, values=values, version=life.version))
+        return Ack(ok=True, version=life.version)
+
+    def _pass_on(self, message: Start | Pause) -> Ack:
+        chosen = [life for life in self.lives if message.node in ("", life.name)]
+        for life in chosen:
+            self.server.send(life.identity, message)
+        return Ack(ok=bool(chosen), text="" if chosen else f"There is no node {message.node!r}.")
+
+    # --- looking at it ---
+
+    def figures(self) -> dict:
+        """Everything counted so far, as in --stats (without "seconds")."""
+        return stats.figures(self.lives, self.rings)
+
+    def picture(self) -> Frame | None:
+        """The newest picture of the last stream that carries any."""
+        frames = (self.rings.newest(stream.name) for stream in reversed(self.config.streams))
+        return next((frame for frame in frames if frame is not None and frame.pixel_format != "KEYPOINTS"), None)

@@ -1,0 +1,304 @@
+"""A node's process: attach, set up, then step until told to stop.
+
+Everything the supervisor knows of a node it reads from the node's row in the directory, which this loop writes
+itself: a helper thread would go on saying "alive" while the work hangs.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from typing import Any
+
+from engine import process, registry
+from engine.bus import Client, Error, Grow, Log, Pause, Set, Start, State, Stop
+from engine.clock import Pacer, now_ns
+from engine.directory import Directory, NodeHealth
+from engine.errors import EngineError, Exit, WriterFenced
+from engine.frame import Frame
+from engine.node import Node, Policy
+from engine.stream import StreamReader, StreamWriter
+from engine.wake import Doorbell
+
+LONGEST_WAIT_S = 0.05  # between two looks at the control messages
+FAILURES_TO_GIVE_UP = 20  # steps in a row
+
+
+class Stopped(BaseException):
+    """Unwinds whatever waits inside a step when the node is told to stop."""
+
+
+class BusHandler(logging.Handler):
+    """Passes warnings on to the supervisor's screen."""
+
+    def __init__(self, bus: Client):
+        super().__init__(logging.WARNING)
+        self._bus = bus
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()[:2000]
+        self._bus.send(Log(level="ERROR" if record.levelno >= logging.ERROR else "WARNING", text=text))
+
+
+class Worker:
+    """One life of one node. `spec` is what `Supervisor._spec` makes."""
+
+    def __init__(self, spec: dict[str, Any]):
+        self.spec = spec
+        self.directory = Directory.attach(spec["engine"])
+        self.row = self.directory.node(spec["row"])
+        self.row["epoch"], self.row["phase"] = spec["epoch"], 0
+        self.row.text = ""
+        self.phase("STARTING")
+        self.bus = Client(spec["port"], spec["identity"])
+        self.bell = Doorbell()
+        self.stopping = self.paused = self.ended = False
+        self.failures = 0
+        self.shown: Any = None  # the newest frame that this node has worked on
+        self.newest: dict[str, Frame | None] = {}
+        self.node = self._node()
+
+    def _node(self) -> Node:
+        spec, node_class = self.spec, registry.find(self.spec["type"])
+        node = node_class()
+        node.name, node.offline = spec["name"], spec["offline"]
+        node.config = node_class.Config.model_validate(spec["config"])
+        node.log = logging.getLogger(spec["name"])
+        node.log.addHandler(BusHandler(self.bus))
+        self.row["param_version"] = spec["param_version"]
+        self.readers = {
+            port: StreamReader(self.directory, edge["stream"], Policy(edge["policy"]), edge["line"], self.bell.port)
+            for port, edge in spec["inputs"].items()
+        }
+        node.outs = {
+            port: StreamWriter(self.directory, stream, spec["epoch"], self._grow, self.idle, self._about)
+            for port, stream in spec["outputs"].items()
+        }
+        self.newest = dict.fromkeys(self.readers)
+        # What a node may say about itself.
+        node.degraded, node.recovered = self.degraded, self.recovered  # type: ignore[method-assign]
+        node.end, node.expect, node.health = self._end, self._expect, self._health  # type: ignore[method-assign]
+        return node
+
+    # --- the life of a node ---
+
+    def run(self) -> Exit:
+        try:
+            self.node.setup()
+            self._wait_to_go()
+            while not self.ended:
+                self.idle()
+                if not self.paused:
+                    self._turn()
+                else:
+                    self.bell.wait(LONGEST_WAIT_S)
+            self._finish()
+            code = Exit.OK
+        except Stopped:
+            self.phase("STOPPING")
+            code = Exit.OK
+        except EngineError as error:
+            self._give_up(str(error))
+            code = error.exit_code
+        except Exception as error:
+            traceback.print_exc()
+            self._give_up(f"{type(error).__name__}: {error}")
+            code = Exit.STEP_FAILED
+        try:
+            self.node.close()
+        except Exception:
+            traceback.print_exc()
+        self.bus.close(linger_ms=200)
+        return code
+
+    def _wait_to_go(self) -> None:
+        self.phase("READY")
+        while not self.row["go"]:
+            self.idle()
+            time.sleep(0.005)
+        self.phase("DEGRADED" if self.row.text else "RUNNING")
+        self.pacer = Pacer(self.node.config.fps) if self.node.paced else None
+
+    def _turn(self) -> None:
+        """Wait a bounded time for something to do, and do it."""
+        frames = self._frames()
+        if frames is None:
+            return
+        published = self._published()
+        primary = next(iter(frames.values()), None)
+        started = now_ns()
+        try:
+            self.node.step(**frames)
+        except WriterFenced:
+            raise
+        except Exception as error:
+            self._failed(error)
+            return
+        ended = now_ns()
+        if self.failures:
+            self.failures = 0
+            self.recovered()
+        if self.readers or self.node.paced:
+            self._count(started, ended)
+        elif self._published() != published:  # a source's waiting is not work: count from where it began to write
+            self._count(max(started, *(out.begun_ns for out in self.node.outs.values())), ended)
+        if primary is not None and primary.source != self.shown:
+            self.shown = primary.source
+            self.row.latency_ns.add(max(0, ended - primary.capture_ns))
+
+    def _frames(self) -> dict[str, Frame | None] | None:
+        """The frames of the next step, or None when it is not time for one yet."""
+        if self.pacer is not None:
+            if (left := self.pacer.remaining_s()) > 0:
+                time.sleep(min(left, LONGEST_WAIT_S))
+                if left > LONGEST_WAIT_S:
+                    return None
+            self.pacer.advance()
+            for port in self.readers:
+                self._read(port)
+        elif self.readers:
+            first, *others = self.readers
+            if not self._read(first):
+                if self.spec["offline"] and all(reader.ended for reader in self.readers.values()):
+                    self.ended = True
+                else:
+                    self.bell.wait(LONGEST_WAIT_S)
+                return None
+            for port in others:
+                self._read(port)
+        return self.newest
+
+    def _read(self, port: str) -> bool:
+        frame = self.readers[port].read()
+        if frame is not None:
+            self.newest[port] = frame
+        return frame is not None
+
+    def _finish(self) -> None:
+        """Offline: everything was read and made. Say so downstream."""
+        self.node.finish()
+        for out in self.node.outs.values():
+            out.end()
+        self.phase("FINISHED")
+
+    def idle(self) -> None:
+        """A sign of life, and a look at the control messages."""
+        self.row["beat_ns"] = now_ns()
+        while (message := self.bus.receive()) is not None:
+            match message:
+                case Stop():
+                    self.stopping = True
+                case Pause():
+                    self.paused = True
+                    self.phase("PAUSED")
+                case Start():
+                    self.paused = False
+                    self.phase("DEGRADED" if self.row.text else "RUNNING")
+                case Set():
+                    self._configure(message)
+        if self.stopping:
+            raise Stopped
+
+    def _configure(self, message: Set) -> None:
+        node = self.node
+        node.config = node.Config.model_validate({**node.config.model_dump(), **message.values})
+        self.row["param_version"] = message.version
+        node.configured()
+
+    def terminate(self) -> None:
+        """The supervisor has lost its patience."""
+        self.stopping = True
+        if self.row.phase == "STARTING":
+            os._exit(Exit.OK)
+
+    # --- counting ---
+
+    def _count(self, started: int, ended: int) -> None:
+        row = self.row
+        row.step_ns.add(ended - started)
+        row["steps"] += 1
+        row["first_step_ns"] = row["first_step_ns"] or ended
+        row["last_step_ns"] = ended
+
+    def _published(self) -> int:
+        return sum(out.published for out in self.node.outs.values())
+
+    def _failed(self, error: Exception) -> None:
+        self.row["errors"] += 1
+        self.failures += 1
+        if self.failures == 1:
+            traceback.print_exc()
+            self.degraded(f"a step failed: {type(error).__name__}: {error}")
+        if self.spec["offline"] or self.failures >= FAILURES_TO_GIVE_UP:
+            raise error
+        if not self.readers:
+            time.sleep(0.05)  # a source that fails at once must not spin
+
+    # --- what the node says ---
+
+    def phase(self, name: str) -> None:
+        self.row["beat_ns"] = now_ns()
+        self.row.phase = name
+        if hasattr(self, "bus"):
+            self.bus.send(State(phase=name, text=self.row.text))
+
+    def degraded(self, why: str) -> None:
+        if why != self.row.text:
+            self.row.text = why
+            self.node.log.warning("%s", why)
+            if self.row.phase == "RUNNING":
+                self.phase("DEGRADED")
+
+    def recovered(self) -> None:
+        if self.row.text:
+            self.row.text = ""
+            if self.row.phase == "DEGRADED":
+                self.phase("RUNNING")
+
+    def _give_up(self, why: str) -> None:
+        self.row.text = why
+        self.bus.send(Error(text=why))
+        print(why, file=sys.stderr, flush=True)
+
+    def _end(self) -> None:
+        self.ended = True
+
+    def _expect(self, total_steps: int) -> None:
+        self.row["total"] = total_steps
+
+    def _health(self) -> list[NodeHealth]:
+        return self.directory.health()
+
+    def _about(self) -> dict[str, Any]:
+        return {"param_version": self.row["param_version"]}
+
+    def _grow(self, stream: int, needed: int) -> None:
+        self.bus.send(Grow(stream=stream, bytes=needed))
+
+
+def main() -> int:
+    process.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    spec = process.receive_spec()
+    try:
+        worker = Worker(spec)
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, lambda *_: worker.terminate())
+    return worker.run()
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(status)  # libraries' own clean-up at exit is where native code likes to hang
