@@ -1,0 +1,154 @@
+"""Write every picture into a video file that players open: H.264 in MP4, MOV or MKV."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from engine.errors import BadInput, EngineError
+from engine.frame import Frame
+from engine.node import Every, Node, NodeConfig
+from nodes.output.pixels import pixels
+
+FORMATS = {(1, False): "gray", (3, False): "rgb24", (3, True): "bgr24", (4, False): "rgba", (4, True): "bgra"}
+SUFFIXES = (".mp4", ".mov", ".mkv")
+BT709, LIMITED_RANGE = 1, 1  # what players assume; said in the file all the same
+
+
+def _video_path(path: str) -> str:
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path!r} has no video suffix; end it in {', '.join(SUFFIXES)}")
+    return path
+
+
+def _even(side: int) -> int:
+    if side % 2:
+        raise ValueError(f"{side} is odd, and H.264 takes even sides only; use {side + 1}")
+    return side
+
+
+Side = Annotated[int, Field(ge=16, le=8192), AfterValidator(_even)]
+
+
+class Video(Node):
+    """One picture of video per input frame, in order. The file gets its name only when it is complete.
+
+    The alpha channel is dropped: what has premultiplied alpha lies over black.
+    """
+
+    class Config(NodeConfig):
+        path: Annotated[str, AfterValidator(_video_path)] = Field(
+            description="the video to write, .mp4, .mov or .mkv; one of that name is replaced"
+        )
+        fps: float = Field(30.0, gt=0, le=1000, description="pictures per second of the video")
+        crf: int = Field(18, ge=0, le=51, description="x264's quality: 0 is lossless, 18 looks it, 51 is worst")
+        size: tuple[Side, Side] | None = Field(
+            None, description="[width, height], even; left out: that of the first picture"
+        )
+
+    inputs = {"image": Every}
+
+    def setup(self) -> None:
+        try:
+            import av
+        except ImportError:
+            raise BadInput(
+                "Writing a video needs the package av. Install it with: python -m pip install av (in Utsushi's .venv)."
+            ) from None
+        self.av = av
+        self.target = Path(self.config.path)
+        self.part = self.target.with_name(f"{self.target.stem}.part{self.target.suffix}")
+        self.container: Any = None
+        self.written = 0
+        self.failure: str | None = None
+        if self.target.is_dir():
+            raise BadInput(f"{self.target} is a folder; name the video file to write in it.")
+        try:
+            self.part.write_bytes(b"")
+        except OSError as error:
+            raise BadInput(
+                f"Cannot write a video into {self.target.parent}: {error.strerror}. Make the folder, or choose another."
+            ) from None
+
+    def step(self, image: Frame) -> None:
+        if self.failure:
+            raise EngineError(self.failure)
+        if self.offline and image.ordinal != self.written + 1:
+            self.fail(
+                f"Picture {self.written + 1} is missing (this is number {image.ordinal}), so {self.target} would have "
+                "a gap and is not written. Start the run again."
+            )
+        array = even_sided(pixels(image))
+        pixel_format = FORMATS[array.shape[2], image.pixel_format in ("BGR", "BGRA")]
+        try:
+            if self.container is None:
+                self.open(array.shape[1], array.shape[0])
+            frame = self.av.VideoFrame.from_ndarray(array[..., 0] if array.shape[2] == 1 else array, pixel_format)
+            self.container.mux(self.stream.encode(self.to_yuv(frame)))
+        except (OSError, self.av.FFmpegError) as error:
+            self.fail(f"Cannot go on writing {self.part}: {error.strerror}. Free some space, then start the run again.")
+        self.written += 1
+
+    def fail(self, why: str) -> None:
+        """A file with a gap is worth nothing: refuse all that comes after it, too."""
+        self.failure = why
+        raise EngineError(why)
+
+    def open(self, width: int, height: int) -> None:
+        """Start the file at the configured size, or that of the first picture."""
+        rate = Fraction(self.config.fps).limit_denominator(1001)
+        # faststart puts the index first, so that a browser plays the file while it loads
+        self.container = self.av.open(str(self.part), "w", options={"movflags": "+faststart"})
+        self.stream = self.container.add_stream("libx264", rate=rate, options={"crf": str(self.config.crf)})
+        self.stream.width, self.stream.height = self.config.size or (width, height)
+        self.stream.pix_fmt = "yuv420p"
+        codec = self.stream.codec_context
+        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
+        codec.color_range = LIMITED_RANGE
+
+    def to_yuv(self, frame: Any) -> Any:
+        width, height = self.stream.width, self.stream.height
+        yuv = frame.reformat(width, height, "yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE)
+        yuv.pts = self.written
+        return yuv
+
+    def finish(self) -> None:
+        """Complete the file and give it its name."""
+        if self.container is None:
+            self.log.warning("No picture came, so %s was not written.", self.target)
+            return
+        if self.offline and self.failure:
+            return
+        container, self.container = self.container, None
+        try:
+            container.mux(self.stream.encode(None))
+            container.close()
+            os.replace(self.part, self.target)
+        except (OSError, self.av.FFmpegError) as error:
+            raise EngineError(
+                f"Cannot complete {self.target}: {error.strerror}. What there is lies in {self.part}. "
+                "Free some space, or close what has the video open, then start the run again."
+            ) from None
+
+    def close(self) -> None:
+        """A live run ends when it is stopped, so its file is complete. An offline run that was stopped leaves none."""
+        if self.container is not None and not self.offline:
+            self.finish()
+        if self.container is not None:
+            with suppress(OSError, self.av.FFmpegError):
+                self.container.close()
+            self.part.unlink(missing_ok=True)
+        elif self.written == 0:
+            self.part.unlink(missing_ok=True)
+
+
+def even_sided(array: np.ndarray) -> np.ndarray:
+    """(H, W, C) with the last row and column repeated where a side is odd: H.264 halves the colour both ways."""
+    height, width = array.shape[:2]
+    return np.ascontiguousarray(np.pad(array, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))
