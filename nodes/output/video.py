@@ -51,6 +51,9 @@ class Video(Node):
         size: tuple[Side, Side] | None = Field(
             None, description="[width, height], even; left out: that of the first picture"
         )
+        # completing a long video rewrites the whole file, to put its index first
+        step_timeout: float = Field(60.0, gt=0, description="seconds one step, or completing the file, may take")
+        stop_timeout: float = Field(30.0, gt=0, description="seconds completing the file may take when asked to stop")
 
     inputs = {"image": Every}
 
