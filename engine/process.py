@@ -45,16 +45,13 @@ def start(spec: dict, log: IO[bytes]) -> subprocess.Popen:
 
 
 def receive_spec() -> dict:
-    """In the worker: what `start` sent."""
-    size = int.from_bytes(sys.stdin.buffer.read(4), "little")
-    return msgpack.unpackb(sys.stdin.buffer.read(size))
-
-
-def die_with_parent() -> None:
-    """In the worker, first thing: end when the supervisor does."""
+    """In the worker, first thing: what `start` sent. From then on it ends when the supervisor does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    size = int.from_bytes(sys.stdin.buffer.read(4), "little")
+    spec = msgpack.unpackb(sys.stdin.buffer.read(size))
     threading.Thread(target=_wait_for_end_of_pipe, daemon=True).start()
+    return spec
 
 
 def _wait_for_end_of_pipe() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +20,7 @@ class Status:
     """`say` prints a line above the table; `update` renews it once a second. Use as a context manager."""
 
     def __init__(self) -> None:
-        self.console = Console(file=sys.stderr, highlight=False)
+        self.console = Console(highlight=False)
         self.pretty = self.console.is_terminal
         self._live = Live(console=self.console, auto_refresh=False) if self.pretty else None
         self._started_ns = self._updated_ns = now_ns()

@@ -24,7 +24,7 @@ from engine.session import Session
 
 TICK_S = 0.1
 AMNESTY_NS = SECOND  # a longer gap between two ticks is the supervisor's own pause, and nobody else's fault
-STOP_NS = 2 * SECOND + SECOND // 2  # after this long whatever has not stopped is killed
+STOP_NS = 2 * SECOND  # after this long whatever has not stopped is killed
 FATAL_AT_START = (Exit.BAD_INPUT, Exit.USAGE)
 
 

@@ -282,11 +282,10 @@ class Worker:
 
 
 def main() -> int:
-    process.die_with_parent()
+    spec = process.receive_spec()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    spec = process.receive_spec()
     try:
         worker = Worker(spec)
     except EngineError as error:

@@ -1,0 +1,53 @@
+"""Passes pictures on, until it misbehaves in the way that the config names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Literal
+
+from engine.errors import BadInput
+from engine.frame import Frame
+from engine.node import Image, Latest, Node, NodeConfig
+
+
+class Misbehave(Node):
+    class Config(NodeConfig):
+        how: Literal[
+            "not", "bad_input", "hang_in_setup", "hang_in_step", "exit_0", "raise", "raise_once", "ignore_stop", "torn"
+        ] = "not"
+        after: int = 5
+
+    inputs = {"image": Latest}
+    outputs = {"image": Image(channels=3)}
+
+    def setup(self) -> None:
+        self.steps = 0
+        if self.config.how == "bad_input":
+            raise BadInput("There is no such thing. Choose another.")
+        if self.config.how == "hang_in_setup":
+            time.sleep(1000)
+
+    def step(self, image: Frame) -> None:
+        self.steps += 1
+        assert (image.array == image.array[0, 0, 0]).all(), "torn"
+        first_life = image.source.seq < 1000 and self.out.ring.epoch == 1
+        if self.steps > self.config.after:
+            self._misbehave(first_life)
+        with self.out.begin(image.shape, image.dtype, source=image, pixel_format="RGB") as slot:
+            slot.array[:] = image.array
+
+    def _misbehave(self, first_life: bool) -> None:
+        match self.config.how:
+            case "hang_in_step" if first_life:
+                time.sleep(1000)
+            case "exit_0" if first_life:
+                os._exit(0)
+            case "raise":
+                raise ValueError("as the test wished")
+            case "raise_once" if self.steps == self.config.after + 1:
+                raise ValueError("as the test wished")
+            case "ignore_stop":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                time.sleep(1000)
