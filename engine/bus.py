@@ -132,7 +132,7 @@ def decode(data: bytes) -> AnyMessage:
 
 
 def _socket(kind: int) -> zmq.Socket:
-    socket = zmq.Context.instance().socket(kind)
+    socket: zmq.Socket = zmq.Context.instance().socket(kind)
     for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, HANG_UP_BYTES), (zmq.RCVHWM, 1000), (zmq.SNDHWM, 1000)):
         socket.setsockopt(option, value)
     return socket

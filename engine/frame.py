@@ -10,7 +10,14 @@ import numpy as np
 
 from engine import layout
 
-Flags = IntFlag("Flags", layout.FLAGS)
+
+class Flags(IntFlag):
+    """What a picture is not."""
+
+    HELD = layout.FLAGS["HELD"]  # an older picture, shown again because no new one came
+    PLACEHOLDER = layout.FLAGS["PLACEHOLDER"]  # a card that says what is missing
+    DEGRADED = layout.FLAGS["DEGRADED"]  # made with less than the node should have had
+    FIRST_AFTER_RESTART = layout.FLAGS["FIRST_AFTER_RESTART"]
 
 
 class Source(NamedTuple):

@@ -46,11 +46,11 @@ def pack(meta: Meta) -> bytes:
 def unpack(data: bytes | memoryview) -> Meta:
     """Never raises for the right number of bytes: what they say is the reader's to doubt."""
     values = layout.META.unpack(data)
-    fixed, ndim, rest = values[:10], values[10], values[11:]
-    shape, rest = rest[: min(ndim, layout.MAX_DIMS)], rest[layout.MAX_DIMS :]
-    pixel_format, row_order, width, height, sources, people, *rest = rest
+    ndim, dims, after = values[10], values[11 : 11 + layout.MAX_DIMS], values[11 + layout.MAX_DIMS :]
+    pixel_format, row_order, width, height, sources, people, *rest = after
     ids = tuple(rest[: min(people, layout.MAX_PEOPLE)])
     names = rest[layout.MAX_PEOPLE :]
     count = min(sources, layout.MAX_SOURCES)
     named = tuple(Source(*names[3 * i : 3 * i + 3]) for i in range(count))
-    return Meta(*fixed, shape, pixel_format, row_order, (width, height), ids, named)
+    shape = dims[: min(ndim, layout.MAX_DIMS)]
+    return Meta(*values[:10], shape, pixel_format, row_order, (width, height), ids, named)  # type: ignore[call-arg]

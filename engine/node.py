@@ -117,7 +117,7 @@ class Node:
     def setup(self) -> None:
         """Load what is slow to load. Runs under `startup_timeout`."""
 
-    def step(self, **frames: Any) -> None:
+    def step(self, *args: Any, **frames: Any) -> None:
         raise NotImplementedError
 
     def configured(self) -> None:

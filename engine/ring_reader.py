@@ -81,7 +81,7 @@ class RingReader:
         head = self._words[WORD["head"]]  # R1
         seq = self.books.last_seq + 1
         while seq <= head:
-            seq = max(seq, head - self.geometry.slots + 2)  # the slot before that is the writer's next
+            seq = max(seq, head - self.geometry.slots + 1)  # older ones are overwritten
             frame = self._take(seq, copy)
             if frame is not None:
                 return frame

@@ -134,8 +134,15 @@ class RingWriter:
         size = math.prod(shape) * dtype.itemsize
         packed = meta.pack(
             meta.Meta(
-                seq=seq, epoch=self.epoch, ordinal=self.ordinal + 1, publish_ns=now_ns(), flags=flags,
-                payload_bytes=size, dtype=layout.DTYPE_CODES[dtype], shape=shape, **about,
+                seq=seq,
+                epoch=self.epoch,
+                ordinal=self.ordinal + 1,
+                publish_ns=now_ns(),
+                flags=flags,
+                payload_bytes=size,
+                dtype=layout.DTYPE_CODES[dtype],
+                shape=shape,
+                **about,
             )  # fmt: skip
         )
         at = self.geometry.slot(seq)

@@ -11,6 +11,7 @@ import errno
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
@@ -34,14 +35,14 @@ class _Quiet(SharedMemory):
 
 
 @contextmanager
-def _untracked():  # type: ignore[no-untyped-def]
+def _untracked() -> Iterator[None]:
     with _tracker_lock:
         kept = resource_tracker.register
-        resource_tracker.register = lambda *_: None  # type: ignore[assignment]
+        resource_tracker.register = lambda *_: None
         try:
             yield
         finally:
-            resource_tracker.register = kept  # type: ignore[assignment]
+            resource_tracker.register = kept
 
 
 def _open(name: str, create: bool = False, size: int = 0) -> SharedMemory:
@@ -90,7 +91,8 @@ class Segment:
         self._shm = shm
         self.name = shm.name
         self.size = size
-        self.buffer = memoryview(shm.buf)[:size]
+        assert shm.buf is not None
+        self.buffer: memoryview = memoryview(shm.buf)[:size]
         self.words = self.buffer.cast("Q")
         # frombuffer holds the mapping open; ndarray(buffer=) would not, and crash after close.
         self.data = np.frombuffer(self.buffer, np.uint8)
@@ -201,6 +203,7 @@ def _check(name: str, shm: SharedMemory) -> int:
     """The segment's true size, after its common words were found to be ours."""
     if shm.size < layout.PAGE:
         raise NotReady(f"Shared memory {name} is just being created. Try again.")
+    assert shm.buf is not None
     head = bytes(shm.buf[: layout.PAGE])
     word = {key: int.from_bytes(head[at : at + 8], "little") for key, at in layout.COMMON.items()}
     if word["magic"] == 0:

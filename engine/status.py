@@ -101,6 +101,6 @@ class Status:
             grid.add_row(f"{left:.0f} s left")
             self._live.update(grid, refresh=True)
         else:
-            left = f"{elapsed * (total - done) / done:.0f} s left" if done else "starting"
+            remaining = f"{elapsed * (total - done) / done:.0f} s left" if done else "starting"
             filled = round(30 * done / total)
-            self.say(f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} frames, {left}")
+            self.say(f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} frames, {remaining}")

@@ -44,8 +44,20 @@ class Capture:
         number = len(self.frames) + 1
         self.frames.append(
             Frame(
-                slot.array, number, 1, number, captured, capture_wall_ns or wall_ns(), now_ns(), 0, Flags(flags),
-                pixel_format, row_order, canvas, tuple(ids), tuple(s.source for s in sources),
+                slot.array,
+                number,
+                1,
+                number,
+                captured,
+                capture_wall_ns or wall_ns(),
+                now_ns(),
+                0,
+                Flags(flags),
+                pixel_format,
+                row_order,
+                canvas,
+                tuple(ids),
+                tuple(s.source for s in sources),
             )  # fmt: skip
         )
 

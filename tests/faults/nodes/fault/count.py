@@ -34,5 +34,3 @@ class Count(Node):
             slot.array[:] = self.number * self.config.gain % 251
         if self.number == self.config.total:
             self.end()
-
-

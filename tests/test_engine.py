@@ -1,0 +1,362 @@
+"""The whole engine with small nodes: real processes, real rings, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from engine import bus
+from engine.directory import Directory
+from engine.errors import EngineError, Exit, SegmentError
+from engine.node import Policy
+from engine.process import ROOT
+from engine.stream import StreamReader
+
+PROGRAM = "import sys; from engine.main import main; sys.exit(main(sys.argv[1:]))"
+NAME = f"e{os.getpid() % 100000}"
+
+
+class Engine:
+    """An engine in a process of its own, with nodes from tests/faults."""
+
+    def __init__(self, folder: Path, nodes: str, mode: str = "live", *arguments: str):
+        self.folder, self.config = folder, folder / "config.yaml"
+        self.config.write_text(f"engine: {{name: {NAME}, mode: {mode}}}\nnodes:\n{nodes}")
+        self.log = folder / "output.txt"
+        environment = {
+            **os.environ,
+            "UTSUSHI_HOME": str(folder / "home"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "faults")]),
+        }
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, "--config", str(self.config), *arguments],
+                cwd=ROOT, stdout=log, stderr=log, env=environment, start_new_session=True,
+            )  # fmt: skip
+        self._directory: Directory | None = None
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def directory(self) -> Directory:
+        """Attach, waiting for the engine to come up."""
+        if self._directory is None:
+            until(lambda: self._try_attach() or self.process.poll() is not None, 20, self)
+        assert self._directory is not None, self.output
+        return self._directory
+
+    def _try_attach(self) -> bool:
+        try:
+            self._directory = Directory.attach(NAME)
+        except SegmentError:
+            return False
+        return True
+
+    def node(self, index: int) -> Any:
+        return self.directory().node(index)
+
+    def running(self, *names: str) -> bool:
+        health = {node.name: node.phase for node in self.directory().health()}
+        return all(health[name] == "RUNNING" for name in names or health)
+
+    def pids(self) -> list[int]:
+        directory = self.directory()
+        return [directory.node(index)["pid"] for index in range(directory["node_count"])]
+
+    def reader(self, stream: int, policy: Policy = Policy.LATEST) -> StreamReader:
+        return StreamReader(self.directory(), stream, policy)
+
+    def wait(self, seconds: float = 30) -> int:
+        return self.process.wait(seconds)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.wait()
+
+
+def until(condition: Callable[[], Any], seconds: float, engine: Engine | None = None) -> None:
+    """Wait for something to become true; a watchdog, not a measurement."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, engine.output if engine else "it never came to that"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
+    engines: list[Engine] = []
+
+    def launch(nodes: str, mode: str = "live", *arguments: str) -> Engine:
+        engines.append(Engine(tmp_path, nodes, mode, *arguments))
+        return engines[-1]
+
+    yield launch
+    for engine in engines:
+        if engine.process.poll() is None:
+            engine.process.kill()
+            engine.process.wait()
+    assert not [name for name in leftovers() if engines and engines[-1].process.returncode != -signal.SIGKILL]
+
+
+def leftovers() -> list[str]:
+    """Our segments that are still there (Linux shows them)."""
+    folder = Path("/dev/shm")
+    return [path.name for path in folder.glob(f"utsu_{NAME}_*")] if folder.is_dir() else []
+
+
+CHAIN = """\
+  a: {{type: fault.count, fps: 60}}
+  b: {{type: fault.misbehave, input: a, {how}}}
+  c: {{type: fault.check, input: b, path: {folder}/seen.txt}}
+"""
+
+
+def chain(folder: Path, how: str = "how: not") -> str:
+    return CHAIN.format(folder=folder, how=how)
+
+
+def seen(folder: Path) -> list[list[int]]:
+    """What fault.check wrote: seq, epoch, value, torn, param_version."""
+    lines = (folder / "seen.txt").read_text().splitlines() if (folder / "seen.txt").exists() else []
+    return [[int(number) for number in line.split()] for line in lines]
+
+
+def test_frames_pass_in_order_and_the_books_balance(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    stats = tmp_path / "stats.json"
+    snapshot = tmp_path / "picture.png"
+    engine = launch(chain(tmp_path), "live", "--seconds", "3", "--stats", str(stats), "--snapshot", str(snapshot))
+    assert engine.wait() == Exit.OK, engine.output
+    figures = json.loads(stats.read_text())
+    assert set(figures) == {"seconds", "nodes", "streams", "latency_ms"}
+    assert set(figures["latency_ms"]) == {"p50", "p95", "p99", "max"}
+    for node in figures["nodes"].values():
+        assert node["state"] == "RUNNING" and node["steps"] > 20 and node["restarts"] == 0
+        assert set(node["step_ms"]) == {"p50", "p95", "max"}
+    for name, reader in (("a", "b"), ("b", "c")):
+        counts = figures["streams"][name]["readers"][reader]
+        missed = counts["skipped"] + counts["overrun"] + counts["lost"]
+        assert 0 <= figures["streams"][name]["published"] - counts["received"] - missed <= 4  # those still under way
+    assert figures["streams"]["b"]["readers"]["c"]["overrun"] == 0
+    rows = seen(tmp_path)
+    assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
+    assert not any(row[3] for row in rows)
+    assert snapshot.read_bytes().startswith(b"\x89PNG")
+    assert leftovers() == []
+
+
+def test_ctrl_c_ends_everything_in_order(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = launch(chain(tmp_path))
+    until(lambda: engine.running(), 20, engine)
+    pids = engine.pids()
+    assert engine.stop() == Exit.OK, engine.output
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert leftovers() == [] and "killed" not in engine.output
+
+
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_a_killed_node_comes_back_and_nobody_else_notices(
+    launch: Callable[..., Engine], tmp_path: Path, victim: int
+) -> None:
+    engine = launch(chain(tmp_path))
+    until(lambda: engine.running(), 20, engine)
+    until(lambda: len(seen(tmp_path)) > 5, 20, engine)
+    before = engine.pids()
+    os.kill(before[victim], signal.SIGKILL)
+    until(lambda: engine.node(victim)["restarts"] == 1 and engine.running(), 20, engine)
+    count = len(seen(tmp_path))
+    until(lambda: len(seen(tmp_path)) > count + 5, 20, engine)
+    after = engine.pids()
+    assert [a == b for a, b in zip(before, after, strict=True)] == [index != victim for index in range(3)]
+    sequence = [row[0] for row in seen(tmp_path)]
+    assert sequence == sorted(set(sequence)) and not any(row[3] for row in seen(tmp_path))
+    assert engine.stop() == Exit.OK
+
+
+def test_nothing_outlives_a_killed_supervisor(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = launch(chain(tmp_path))
+    until(lambda: engine.running(), 20, engine)
+    pids = engine.pids()
+    engine.process.kill()
+    until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 5, engine)
+    again = launch(chain(tmp_path), "live", "--seconds", "2")
+    assert again.wait() == Exit.OK, again.output
+    assert leftovers() == []
+
+
+def test_a_second_start_is_told_who_runs(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    first = launch(chain(tmp_path))
+    until(lambda: first.running(), 20, first)
+    second = Engine(tmp_path, chain(tmp_path))
+    assert second.wait() == Exit.ALREADY_RUNNING
+    assert f"process {first.process.pid}" in second.output
+    assert first.running() and first.stop() == Exit.OK
+
+
+@pytest.mark.parametrize("how", ["hang_in_step", "exit_0"])
+def test_a_node_that_hangs_or_leaves_is_replaced(launch: Callable[..., Engine], tmp_path: Path, how: str) -> None:
+    engine = launch(chain(tmp_path, f"how: {how}, step_timeout: 1"))
+    until(lambda: engine.node(1)["restarts"] == 1 and engine.running(), 30, engine)
+    epochs = lambda: {row[1] for row in seen(tmp_path)}  # noqa: E731
+    until(lambda: epochs() == {1, 2}, 20, engine)
+    assert engine.stop() == Exit.OK
+
+
+def test_a_step_that_fails_once_is_forgiven(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = launch(chain(tmp_path, "how: raise_once"))
+    until(lambda: engine.node(1)["errors"] == 1 and len(seen(tmp_path)) > 20, 30, engine)
+    assert engine.running() and engine.node(1)["restarts"] == 0
+    assert "a step failed: ValueError: as the test wished" in engine.output
+    assert engine.stop() == Exit.OK
+
+
+def test_a_node_that_always_fails_is_tried_again_with_its_last_words_shown(
+    launch: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = launch(chain(tmp_path, "how: raise"))
+    until(lambda: engine.node(1)["restarts"] >= 2, 30, engine)
+    assert engine.running("a", "c")
+    assert "b exited with code 20" in engine.output and "b | " in engine.output
+    assert engine.stop() == Exit.OK
+
+
+def test_a_node_that_ignores_stop_is_killed_and_the_engine_ends(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = launch(chain(tmp_path, "how: ignore_stop"))
+    until(lambda: len(seen(tmp_path)) == 5, 20, engine)
+    pids = engine.pids()
+    assert engine.stop() == Exit.OK
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_start_that_never_ends_is_ended(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = launch(chain(tmp_path, "how: hang_in_setup, startup_timeout: 1"))
+    until(lambda: engine.node(1)["restarts"] >= 1, 30, engine)
+    assert "b was not ready within 1 s: killed" in engine.output
+    assert engine.stop() == Exit.OK
+
+
+def test_what_cannot_be_used_ends_the_start_with_its_sentence(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = launch(chain(tmp_path, "how: bad_input"))
+    assert engine.wait() == Exit.BAD_INPUT
+    assert "error: There is no such thing. Choose another." in engine.output
+    assert leftovers() == []
+
+
+def test_a_frame_that_outgrows_its_ring_gets_a_larger_one(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    nodes = chain(tmp_path).replace("fps: 60}", "fps: 60, size: [100, 100], grow_at: 20}")
+    engine = launch(nodes, "live")
+    until(lambda: engine.running(), 20, engine)
+    reader = engine.reader(0)
+    shapes: list[tuple[int, ...]] = []
+
+    def read() -> bool:
+        frame = reader.read()
+        if frame is not None:
+            assert (frame.array == frame.array.flat[0]).all()
+            shapes.append(frame.shape)
+        return bool(shapes) and shapes[-1] == (200, 200, 3)
+
+    until(read, 20, engine)
+    assert reader.generation == 2
+    until(lambda: len(seen(tmp_path)) > 60, 20, engine)
+    sequence = [row[0] for row in seen(tmp_path)]
+    assert sequence == sorted(set(sequence)) and not any(row[3] for row in seen(tmp_path))
+    assert engine.node(0)["restarts"] == engine.node(1)["restarts"] == 0
+    reader.close()
+    assert engine.stop() == Exit.OK
+
+
+def test_a_setting_changes_while_it_runs_and_survives_a_restart(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = launch(chain(tmp_path))
+    until(lambda: engine.running(), 20, engine)
+    client = bus.Client(engine.directory()["control_port"])
+
+    def ask(message: bus.Message) -> bus.Ack:
+        client.send(message)
+        answer = client.receive(10)
+        assert isinstance(answer, bus.Ack)
+        return answer
+
+    assert ask(bus.Set(node="a", values={"gain": 0})) == bus.Ack(ok=True, version=1)
+    until(lambda: engine.node(0)["param_version"] == 1, 10, engine)
+    reader = engine.reader(0)
+
+    def changed() -> bool:
+        frame = reader.read()
+        return frame is not None and frame.param_version == 1 and not frame.array.any()
+
+    until(changed, 10, engine)
+    for values in ({"gain": "much"}, {"size": [1, 1]}, {"gian": 1}):
+        answer = ask(bus.Set(node="a", values=values))
+        assert not answer.ok and answer.text
+    assert not ask(bus.Set(node="nobody", values={})).ok
+    os.kill(engine.pids()[0], signal.SIGKILL)
+    until(lambda: engine.node(0)["restarts"] == 1 and engine.running(), 20, engine)
+    until(changed, 10, engine)
+
+    assert ask(bus.Pause(node="a")).ok
+    until(lambda: engine.node(0).phase == "PAUSED", 10, engine)
+    assert ask(bus.Start(node="a")).ok
+    until(lambda: engine.running(), 10, engine)
+    client.send(bus.Stats())
+    answer = client.receive(10)
+    assert isinstance(answer, bus.Stats) and answer.figures["nodes"]["a"]["restarts"] == 1
+    assert ask(bus.Stop()).ok
+    assert engine.wait() == Exit.OK
+    client.close()
+    reader.close()
+
+
+def test_offline_passes_every_frame_and_waits_for_the_slowest(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    nodes = f"""\
+  a: {{type: fault.count, total: 200, size: [100, 100], grow_at: 100}}
+  b: {{type: fault.misbehave, input: a}}
+  c: {{type: fault.check, input: b, path: {tmp_path}/seen.txt, delay: 0.002}}
+"""
+    engine = launch(nodes, "offline", "--stats", str(tmp_path / "stats.json"))
+    assert engine.wait(60) == Exit.OK, engine.output
+    assert [row[2] for row in seen(tmp_path)] == list(range(1, 201))
+    figures = json.loads((tmp_path / "stats.json").read_text())
+    for name, reader in (("a", "b"), ("b", "c")):
+        counts = figures["streams"][name]["readers"][reader]
+        assert counts["received"] == figures["streams"][name]["published"] == 200
+        assert counts["overrun"] == counts["lost"] == 0
+    assert {node["state"] for node in figures["nodes"].values()} == {"FINISHED"}
+
+
+def test_offline_does_not_pretend_to_have_finished(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    nodes = chain(tmp_path, "how: raise").replace("fps: 60", "total: 100")
+    engine = launch(nodes, "offline")
+    assert engine.wait(60) == Exit.FAILED
+    assert "b exited with code 20" in engine.output
+
+
+def test_a_port_in_use_is_a_sentence(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    server = bus.Server()
+    engine = launch(chain(tmp_path))
+    engine.process.kill()
+    engine.wait()
+    engine.config.write_text(engine.config.read_text().replace(f"name: {NAME}", f"name: {NAME}, port: {server.port}"))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "--config", str(engine.config)], cwd=ROOT, capture_output=True, text=True,
+        timeout=60, check=False, env={**os.environ, "UTSUSHI_HOME": str(tmp_path / "home2"),
+                                      "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "faults")])},
+    )  # fmt: skip
+    assert done.returncode == Exit.BAD_INPUT
+    assert f"port {server.port} is in use" in done.stderr
+    server.close()
+
+
+def test_exit_codes_are_those_of_the_errors() -> None:
+    codes = [error.exit_code for error in EngineError.__subclasses__()]
+    assert all(code != Exit.OK for code in codes)
