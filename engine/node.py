@@ -63,7 +63,7 @@ class Image:
     channels: int = 3
 
     def capacity(self, config: NodeConfig) -> int:
-        """Bytes to reserve per frame: the config's `size: [width, height]`, or 1080p. Larger frames make the ring grow."""
+        """Bytes to reserve per frame: the `size: [width, height]` of the config, or 1080p. The ring grows if need be."""
         width, height = getattr(config, "size", None) or (1920, 1080)
         return width * height * self.channels
 
