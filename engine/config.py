@@ -1,0 +1,91 @@
+"""A config file as a checked model: what the supervisor needs to know before it starts any process.
+
+    engine: {name: demo}
+    nodes:
+      camera: {type: camera.opencv, source: assets/visitor.mp4}
+      pose: {type: pose.blazepose, input: camera}
+
+docs/CONFIG.md says it in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.config_errors import Invalid, block, checked, shown, suggest, validate
+from engine.config_model import EngineConfig
+from engine.config_nodes import read_node
+from engine.config_schema import json_schema, schema_text
+from engine.errors import ConfigError
+from engine.graph import NodeSpec, StreamSpec, connect
+from engine.layout import DIRECTORY_BYTES, MAX_NODES, ring_bytes
+from engine.node import Node
+from engine.yaml_source import YamlSource
+
+__all__ = [
+    "Config", "EngineConfig", "NodeSpec", "StreamSpec",
+    "change", "json_schema", "live_fields", "load", "needed_bytes", "schema_text",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole config; nodes stand in topological order, producers first."""
+
+    engine: EngineConfig
+    nodes: tuple[NodeSpec, ...]
+    streams: tuple[StreamSpec, ...]
+
+
+def load(path: Path) -> Config:
+    """Read and check a config file.
+
+    Raises ConfigError with every problem that was found, each as `FILE:LINE:COLUMN: sentence`, the line and a caret.
+    """
+    source = YamlSource(path)
+    top = block(source, (), source.data, "engine: and nodes:")
+    for key in top.keys() - {"engine", "nodes"}:
+        source.complain((key,), f"unknown setting {shown(key)}{suggest(key, ['engine', 'nodes'])}", at_key=True)
+    settings = block(source, ("engine",), top["engine"], "name:, mode: or port:") if "engine" in top else {}
+    engine = checked(source, ("engine",), EngineConfig, settings) or EngineConfig()
+    offline = settings.get("mode") == "offline"
+    entries = block(source, ("nodes",), top.get("nodes"), "one entry per node")
+    if len(entries) > MAX_NODES:
+        source.complain(("nodes",), f"there are {len(entries)} nodes; an engine runs up to {MAX_NODES}", at_key=True)
+        source.check()
+    specs = {name: read_node(source, name, entry, offline) for name, entry in entries.items()}
+    whole = [spec for spec in specs.values() if spec]
+    nodes, streams = connect(source, whole, specs.keys() - {spec.name for spec in whole}, offline)
+    source.check()
+    return Config(engine, nodes, streams)
+
+
+def needed_bytes(config: Config) -> int:
+    """Shared memory that the engine will reserve: the directory and one ring per stream."""
+    return DIRECTORY_BYTES + sum(ring_bytes(stream.slots, stream.capacity) for stream in config.streams)
+
+
+def live_fields(node_class: type[Node]) -> tuple[str, ...]:
+    """The settings that may change while the node runs: those declared with `engine.node.live`."""
+    fields = node_class.Config.model_fields.items()
+    return tuple(n for n, f in fields if isinstance(f.json_schema_extra, dict) and f.json_schema_extra.get("live"))
+
+
+def change(spec: NodeSpec, values: dict[str, Any]) -> NodeSpec:
+    """`spec` with some live settings changed. Raises ConfigError, and changes nothing, unless all are good."""
+    can_change = live_fields(spec.node_class)
+    for key in values:
+        if key in can_change:
+            continue
+        if key in spec.node_class.Config.model_fields:
+            raise ConfigError(
+                f"{spec.name}: {key!r} cannot change while the node runs; set it in the config and restart"
+            )
+        raise ConfigError(f"{spec.name}: no live setting {shown(key)}{suggest(str(key), can_change)}")
+    old = spec.config.model_dump(mode="json", exclude_unset=True)
+    try:
+        return replace(spec, config=validate(spec.node_class.Config, old | values))
+    except Invalid as error:
+        raise ConfigError(f"{spec.name}: {error}; the old value stays") from None

@@ -1,0 +1,107 @@
+"""One entry of `nodes:` → a NodeSpec."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from engine import registry
+from engine.config_errors import block, checked, shown, suggest
+from engine.config_model import NODE_NAME, OWN_KEYS, EdgeConfig
+from engine.errors import ConfigError
+from engine.graph import Edge, NodeSpec
+from engine.node import Node, Policy
+from engine.yaml_source import Where, YamlSource
+
+
+def read_node(source: YamlSource, name: str, entry: Any, offline: bool) -> NodeSpec | None:
+    """The node `name`, or None after complaining in `source`."""
+    where: Where = ("nodes", name)
+    if not re.fullmatch(NODE_NAME, name):
+        sentence = f"a node cannot be called {shown(name)}: use 1 to 31 small letters, digits, - and _"
+        source.complain(where, sentence, at_key=True)
+    values = block(source, where, entry, "at least type:")
+    node_class = _node_class(source, where, values, offline) if values else None
+    if node_class is None:
+        return None
+    settings = {key: value for key, value in values.items() if key not in OWN_KEYS}
+    config = checked(source, where, node_class.Config, settings, OWN_KEYS)
+    inputs = _inputs(source, where, values, node_class, offline)
+    if config is None or len(inputs) < len(node_class.inputs):
+        return None
+    return NodeSpec(name, values["type"], node_class, config, inputs)
+
+
+def _node_class(source: YamlSource, where: Where, values: dict[str, Any], offline: bool) -> type[Node] | None:
+    type_name = values.get("type")
+    if not isinstance(type_name, str):
+        source.complain((*where, "type"), f"this node needs type:, one of {', '.join(registry.known_types())}")
+        return None
+    try:
+        node_class = registry.find(type_name)
+    except ConfigError as error:
+        source.complain((*where, "type"), str(error))
+        return None
+    if offline and node_class.paced:
+        sentence = f"{type_name} runs at a rate of its own, which an offline engine cannot wait for; use output.video"
+        source.complain((*where, "type"), sentence)
+    return node_class
+
+
+def _inputs(
+    source: YamlSource, where: Where, values: dict[str, Any], node_class: type[Node], offline: bool
+) -> dict[str, Edge]:
+    """The edges into a node by port; those that cannot be used are left out after a complaint."""
+    edges = {}
+    given = _given(source, where, values, list(node_class.inputs))
+    for port, default in node_class.inputs.items():
+        if port in given:
+            place = (*where, "input") if "input" in values else (*where, "inputs", port)
+            edge = _edge(source, place, given[port], default, offline)
+            if edge:
+                edges[port] = edge
+    return edges
+
+
+def _given(source: YamlSource, where: Where, values: dict[str, Any], ports: list[str]) -> dict[str, Any]:
+    """What the entry says about each of its ports, from `input:` or `inputs:`."""
+    if "input" in values:
+        if len(ports) == 1 and "inputs" not in values:
+            return {ports[0]: values["input"]}
+        if not ports:
+            sentence = f"{values['type']} reads nothing; delete this line"
+        else:
+            sentence = f"write inputs: {{{', '.join(f'{port}: …' for port in ports)}}} instead, and nothing else"
+        source.complain((*where, "input"), sentence, at_key=True)
+        return {}
+    if "inputs" not in values and not ports:
+        return {}
+    if "inputs" not in values and len(ports) == 1:
+        source.complain(where, "this node needs input:, the name of the node it reads from", at_key=True)
+        return {}
+    wanted = f"a stream for each of: {', '.join(ports)}"
+    given = block(source, (*where, "inputs"), values.get("inputs"), wanted)
+    unknown = given.keys() - set(ports)
+    for port in unknown:
+        sentence = f"{values['type']} has no input {shown(port)}{suggest(port, ports)}"
+        source.complain((*where, "inputs", port), sentence, at_key=True)
+    for port in set(ports) - given.keys() if given and not unknown else ():
+        source.complain((*where, "inputs"), f"the input {port!r} is missing; name the node it reads from", at_key=True)
+    return given
+
+
+def _edge(source: YamlSource, place: Where, value: Any, default: Policy, offline: bool) -> Edge | None:
+    read = checked(source, place, EdgeConfig, value if isinstance(value, dict) else {"stream": value})
+    if read is None:
+        return None
+    policy = Policy(read.policy) if read.policy else default
+    if offline:
+        policy = Policy.LOSSLESS
+    elif policy is Policy.LOSSLESS:
+        sentence = (
+            "lossless lets a reader hold up the whole show, so a live engine refuses it; "
+            "write latest or every, or set mode: offline"
+        )
+        source.complain((*place, "policy") if isinstance(value, dict) else place, sentence)
+        return None
+    return Edge(read.stream, policy)

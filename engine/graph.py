@@ -1,0 +1,118 @@
+"""How the nodes of a config hang together: edges, streams, order."""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from engine.config_errors import shown, suggest
+from engine.layout import MAX_READERS, MAX_STREAMS
+from engine.node import Node, NodeConfig, Policy
+from engine.yaml_source import Where, YamlSource
+
+NodeClass = type[Node]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What an input port reads, and what it may skip."""
+
+    stream: str
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node of the config, checked."""
+
+    name: str
+    type: str
+    node_class: NodeClass
+    config: NodeConfig
+    inputs: dict[str, Edge]
+
+    def stream_name(self, port: str) -> str:
+        """A node's only output is called like the node, one of several "node.port"."""
+        return self.name if len(self.node_class.outputs) == 1 else f"{self.name}.{port}"
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """One output of one node, and who reads it."""
+
+    name: str
+    node: str
+    port: str
+    capacity: int  # bytes of payload per frame
+    slots: int
+    lossless: bool
+    readers: tuple[tuple[str, str], ...]  # (node, input port)
+
+
+def connect(
+    source: YamlSource, nodes: Sequence[NodeSpec], broken: Collection[str], offline: bool
+) -> tuple[tuple[NodeSpec, ...], tuple[StreamSpec, ...]]:
+    """The nodes in topological order, and their streams. What is wrong is noted in `source`.
+
+    broken: names of nodes that were refused already; what reads from them is not refused for that.
+    """
+    streams = _streams(nodes, offline)
+    if len(streams) > MAX_STREAMS:
+        source.complain(("nodes",), f"these nodes make {len(streams)} streams; an engine carries {MAX_STREAMS}")
+    for stream in streams:
+        if len(stream.readers) > MAX_READERS:
+            sentence = f"{len(stream.readers)} inputs read the stream {stream.name!r}; {MAX_READERS} can"
+            source.complain(("nodes", stream.node), sentence, at_key=True)
+    known = {stream.name: stream.node for stream in streams}
+    for node in nodes:
+        for port, edge in node.inputs.items():
+            if edge.stream not in known and edge.stream.partition(".")[0] not in broken:
+                sentence = f"no node makes the stream {shown(edge.stream)}{_instead(edge.stream, known, broken)}"
+                source.complain(_stream_place(source, node.name, port), sentence)
+    return _ordered(source, nodes, known), streams
+
+
+def _stream_place(source: YamlSource, node: str, port: str) -> Where:
+    """Where the config names the stream that an input reads, in its short form or its long one."""
+    short: Where = ("nodes", node, "input")
+    edge = short if short in source.places else ("nodes", node, "inputs", port)
+    return (*edge, "stream") if (*edge, "stream") in source.places else edge
+
+
+def _streams(nodes: Sequence[NodeSpec], offline: bool) -> tuple[StreamSpec, ...]:
+    readers: dict[str, list[tuple[str, str]]] = {}
+    for node in nodes:
+        for port, edge in node.inputs.items():
+            readers.setdefault(edge.stream, []).append((node.name, port))
+    return tuple(
+        StreamSpec(
+            name=node.stream_name(port),
+            node=node.name,
+            port=port,
+            capacity=output.capacity(node.config),
+            slots=node.node_class.slots,
+            lossless=offline,
+            readers=tuple(readers.get(node.stream_name(port), ())),
+        )
+        for node in nodes
+        for port, output in node.node_class.outputs.items()
+    )
+
+
+def _instead(name: str, known: Collection[str], broken: Collection[str]) -> str:
+    ports = [stream for stream in known if stream.startswith(f"{name}.")]
+    return f"; that node makes {', '.join(ports)}" if ports else suggest(name, [*known, *broken])
+
+
+def _ordered(source: YamlSource, nodes: Sequence[NodeSpec], known: dict[str, str]) -> tuple[NodeSpec, ...]:
+    """Producers before consumers."""
+    before = {n.name: [known[e.stream] for e in n.inputs.values() if e.stream in known] for n in nodes}
+    by_name = {node.name: node for node in nodes}
+    try:
+        return tuple(by_name[name] for name in graphlib.TopologicalSorter(before).static_order())
+    except graphlib.CycleError as error:
+        circle = error.args[1]
+        sentence = f"these nodes wait for one another in a circle: {' → '.join(circle)}; cut one of the inputs"
+        source.complain(("nodes", circle[0]), sentence, at_key=True)
+        return ()
