@@ -3,7 +3,7 @@
 All control words are little-endian u64 at 8-byte-aligned offsets, so that one store or load is one
 machine instruction. Each group of words has exactly one writer. `DIGEST` guards the whole map: a
 reader built from another map refuses to attach. docs/PROTOCOL.md explains every word;
-td_bridge/ring_reader.py repeats the part it needs, and a test holds the two together.
+td_bridge/ring_mapping.py repeats the part it needs, and a test holds the two together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read the newest picture that an Utsushi engine puts into shared  Standard library and NumPy only.
+"""Read the newest picture that an Utsushi engine puts into shared memory. Standard library and NumPy only.
 
 It never writes to the engine, never waits for it and never raises. It polls: a Script TOP asks once per cook.
 The steps R1 to R4 are those of docs/PROTOCOL.md.
