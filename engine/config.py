@@ -46,6 +46,7 @@ def load(path: Path) -> Config:
     """
     source = YamlSource(path)
     top = block(source, (), source.data, "engine: and nodes:")
+    source.check()
     for key in top.keys() - {"engine", "nodes"}:
         source.complain((key,), f"unknown setting {shown(key)}{suggest(key, ['engine', 'nodes'])}", at_key=True)
     settings = block(source, ("engine",), top["engine"], "name:, mode: or port:") if "engine" in top else {}

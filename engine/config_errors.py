@@ -86,7 +86,10 @@ def _problems(
             problems.append(_missing(item["loc"], where, model))
         else:
             problems.append(Problem(where, _broken_rule(item, where, model, values)))
+    told = {problem.where for problem in problems}  # a member of the union has the right type: say what else is wrong
     for where, kinds in expected.items():
+        if where in told:
+            continue
         wanted = " or ".join(dict.fromkeys(kinds))
         value = _at(values, where)
         problems.append(

@@ -25,7 +25,7 @@ NODES = {
         class Fake(Node):
             "Makes pictures."
             class Config(NodeConfig):
-                source: int | str = 0
+                source: Annotated[int, Field(ge=0)] | str = 0
                 device: str = Field("", description="which one")
                 size: tuple[int, int] | None = None
                 fps: float = live(30.0, "pictures per second", gt=0)
@@ -66,7 +66,7 @@ NODES = {
     "broken/raises.py": "class Raises(Node):\n    1 / 0\n",
     "broken/two.py": "class One(Node):\n    pass\n\n\nclass Two(Node):\n    pass\n",
 }
-HEADER = """from typing import Literal
+HEADER = """from typing import Annotated, Literal
 from pydantic import Field
 from engine.node import Every, Image, Keypoints, Latest, Node, NodeConfig, live
 """
@@ -216,6 +216,11 @@ REFUSED = {
         ":2:34:",
         "must be a whole number or text, found a list",
     ),
+    "limit in a union": (
+        "nodes:\n  c: {type: camera.fake, source: -1}\n",
+        ":2:34:",
+        "'source' must be greater than or equal to 0, found -1\n",
+    ),
     "short list": ("nodes:\n  c: {type: camera.fake, size: [512]}\n", ":2:32:", "'size' needs more values"),
     "long list": ("nodes:\n  c: {type: camera.fake, size: [1, 2, 3]}\n", ":2:32:", "a list of 2 values, found 3"),
     "list item": ("nodes:\n  c: {type: camera.fake, size: [1, b]}\n", ":2:36:", "'size' must be a whole number"),
@@ -313,6 +318,7 @@ def test_refused_with_a_sentence_at_its_place(trial, tmp_path, text, place, sent
     told = refused(trial, text)
     assert told.startswith(f"{tmp_path / 'show.yaml'}{place}"), told
     assert sentence in told
+    assert told.count("show.yaml:") == 1
 
 
 def test_the_readers_of_a_refused_node_are_not_refused_too(trial):
