@@ -121,7 +121,7 @@ class Life:
         self.failures = decide.failures_after(observed, now_ns())
         self.failed_ns = now_ns()
         self.process = None
-        self.row["pid"] = self.row["phase"] = 0
+        self.row["pid"] = 0
         return code
 
     def terminate(self) -> None:

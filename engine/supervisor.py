@@ -156,7 +156,9 @@ class Supervisor:
         self.rings.silence(life.name)
         if phase == "FINISHED" and code == Exit.OK:
             life.finished = True
-        elif life.wanted:
+            return
+        life.row["phase"] = layout.PHASES["NONE"]
+        if life.wanted:
             self._died(life, code, f"{life.name} {reason}" + (f": {why}" if why else ""))
 
     def _died(self, life: Life, code: int, sentence: str) -> None:
