@@ -106,7 +106,8 @@ def _write_picture(path: Path, frame: Frame | None) -> None:
     if frame is None:
         print(f"There was no picture to write to {path}.", file=sys.stderr)
         return
-    to_bgr = {"RGBA": cv2.COLOR_RGBA2BGRA, "RGB": cv2.COLOR_RGB2BGR}
+    # RGBA pictures are premultiplied: without their alpha they are what is seen over black.
+    to_bgr = {"RGBA": cv2.COLOR_RGBA2BGR, "BGRA": cv2.COLOR_BGRA2BGR, "RGB": cv2.COLOR_RGB2BGR}
     array = frame.array if frame.row_order == "TOP_DOWN" else cv2.flip(frame.array, 0)
     if frame.pixel_format in to_bgr:
         array = cv2.cvtColor(array, to_bgr[frame.pixel_format])

@@ -1,8 +1,8 @@
 """Starting a node's process, and making sure that it never outlives the supervisor.
 
 Three walls, because each has a gap: a pipe that ends when the supervisor does (a node stuck in a C call does not
-notice), the parent-death signal on Linux, and a kill-on-close job object on Windows. Never run on the real thing
-here: Windows and macOS.
+notice), the parent-death signal on Linux, and a kill-on-close job object on Windows (engine/job.py). Never run on
+the real thing here: Windows and macOS.
 """
 
 from __future__ import annotations
@@ -57,24 +57,6 @@ def receive_spec() -> dict:
 def _wait_for_end_of_pipe() -> None:
     sys.stdin.buffer.read()
     os._exit(Exit.ORPHANED)
-
-
-def contain() -> None:
-    """In the supervisor, on Windows: put this process and all it starts into a job that ends with it."""
-    if sys.platform != "win32":
-        return
-    from ctypes import wintypes
-
-    kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-    kernel32.CreateJobObjectW.restype = wintypes.HANDLE
-    kernel32.GetCurrentProcess.restype = wintypes.HANDLE
-    kernel32.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
-    kernel32.SetInformationJobObject.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
-    job = kernel32.CreateJobObjectW(None, None)
-    limits = (ctypes.c_byte * 144)()  # JOBOBJECT_EXTENDED_LIMIT_INFORMATION, 64 bit
-    ctypes.c_uint32.from_buffer(limits, 16).value = 0x2000  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-    kernel32.SetInformationJobObject(job, 9, limits, ctypes.sizeof(limits))
-    kernel32.AssignProcessToJobObject(job, kernel32.GetCurrentProcess())  # the handle is closed by our death
 
 
 def kill_tree(pid: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from engine import layout, ring, shm
+from engine import layout, ring
 from engine.books import Books
 from engine.clock import now_ns
 from engine.config import Config, StreamSpec
@@ -39,8 +39,6 @@ class Rings:
         self._session, self._directory = session, directory
         self._policies = {(node.name, port): edge.policy for node in config.nodes for port, edge in node.inputs.items()}
         self.streams: list[Stream] = []
-        needed = sum(layout.ring_bytes(spec.slots, spec.capacity) for spec in config.streams)
-        shm.require_space(needed, f"engine {session.engine!r} with {len(config.streams)} streams")
         for row, spec in enumerate(config.streams):
             self.streams.append(Stream(spec, row, self._create(spec, row, 1)))
             directory.set_stream(row, self.streams[row].ring, 1)

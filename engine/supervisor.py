@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 
 from engine import config as configs
-from engine import decide, layout, process, stats
+from engine import decide, job, layout, shm, stats
 from engine.bus import Ack, Error, Grow, Log, Message, Pause, Server, Set, Start, State, Stats, Stop
 from engine.clock import now_ns
 from engine.config import Config
@@ -41,7 +41,7 @@ class Supervisor:
         self.failure: EngineError | None = None
         self.amnesty_ns = self._ticked_ns = now_ns()
         self._stopping_ns = 0
-        process.contain()
+        job.contain()
         self.session = Session(config.engine.name)
         try:
             self._build()
@@ -51,6 +51,7 @@ class Supervisor:
 
     def _build(self) -> None:
         config, session = self.config, self.session
+        shm.require_space(configs.needed_bytes(config), f"this config, with {len(config.streams)} streams,")
         self.server = Server(config.engine.port)
         rows = {spec.name: row for row, spec in enumerate(config.nodes)}
         session.note(f"utsu_{config.engine.name}_dir")
