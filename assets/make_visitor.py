@@ -2,8 +2,8 @@
 
 python assets/make_visitor.py FOLDER/Demo_SinglePerson/videos/cam01.mp4 assets/visitor.mp4
 
-The part of the picture in which the visitor moves, at half the size and half the speed (60 pictures a second shown at 30),
-forward and then backward, so that the loop has no jump.
+The part of the picture in which the visitor moves, at half the size and half the speed (60 pictures a second become
+30), forward and then backward, so that the loop has no jump.
 """
 
 from __future__ import annotations

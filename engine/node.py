@@ -63,7 +63,7 @@ class Image:
     channels: int = 3
 
     def capacity(self, config: NodeConfig) -> int:
-        """Bytes to reserve per frame: the `size: [width, height]` of the config, or 1080p. The ring grows if need be."""
+        """Bytes to reserve per frame: the `size: [width, height]` of the config, or 1080p. The ring can grow."""
         width, height = getattr(config, "size", None) or (1920, 1080)
         return width * height * self.channels
 

@@ -22,7 +22,7 @@ from engine.models import model_path
 from engine.process import ROOT
 
 sys.path.insert(0, str(ROOT / "td_bridge"))
-from ring_reader import RingReader  # noqa: E402
+from ring_reader import RingReader
 
 try:
     MISSING = ""
