@@ -6,11 +6,14 @@ python3 run_engine.py [--config FILE]   start the engine
 python3 run_engine.py test [-k NAME]    the tests alone
 """
 
-from __future__ import annotations
-
-import sys
-
-from engine.setup.launch import launch
+import sys  # no `from __future__` here: a very old Python would choke on it before it could say anything
 
 if __name__ == "__main__":
+    if sys.version_info < (3, 8):  # noqa: UP036
+        sys.exit(
+            "error: This is Python " + sys.version.split()[0] + ", and Utsushi runs on Python 3.11 to 3.13. "
+            "Start run_engine.py with one of those, for example: python3.12 run_engine.py --setup"
+        )
+    from engine.setup.launch import launch
+
     sys.exit(launch(sys.argv[1:]))

@@ -52,7 +52,7 @@ def fetch(name: str, entry: dict, folder: Path, open_source: Opener) -> bool:
     """Bring one file from the first of its sources that has it. False if none has; the reasons are printed."""
     part = folder / f"{name}.part"
     for source in entry["sources"]:
-        where = source.get("url") or f"{source['kind']} package {source['package']} {source['version']}"
+        where = _describe(source)
         try:
             with open_source(source) as stream:
                 _save(stream, part, entry, name)
@@ -64,6 +64,12 @@ def fetch(name: str, entry: dict, folder: Path, open_source: Opener) -> bool:
         finally:
             part.unlink(missing_ok=True)
     return False
+
+
+def _describe(source: dict) -> str:
+    if source["kind"] == "url":
+        return urllib.parse.urlsplit(source["url"]).netloc
+    return f"the {source['kind']} package {source['package']} {source['version']}"
 
 
 def _save(stream: IO[bytes], part: Path, entry: dict, name: str) -> None:
@@ -97,7 +103,7 @@ class Sources:
     def _url(self, source: dict) -> Iterator[IO[bytes]]:
         host = urllib.parse.urlsplit(source["url"]).netloc
         if host in self._dead:
-            raise OSError(f"{host} has not answered before")
+            raise OSError("it did not answer before")
         try:
             response = urllib.request.urlopen(source["url"], timeout=TIMEOUT_S)
         except urllib.error.HTTPError:
@@ -137,7 +143,7 @@ class Sources:
         why = "it did not come before"
         if not folder.exists():
             folder.mkdir()
-            print(f"  fetching the {source['kind']} package {source['package']} ({source['megabytes']} MB)", flush=True)
+            print(f"  fetching {_describe(source)} ({source['megabytes']} MB)", flush=True)
             result = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
             why = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
         found = next(folder.glob(pattern), None)

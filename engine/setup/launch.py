@@ -44,7 +44,7 @@ def _launch(argv: list[str]) -> int:
         options, rest = setup(argv)
         return Exit.OK if options.no_run else rerun(rest)
     testing = argv[:1] == ["test"]
-    require_packages("test" if testing else None)
+    require_packages(testing)
     if testing:
         return run_tests(argv[1:])
     from engine.main import main
@@ -105,11 +105,11 @@ def make_venv() -> None:
         raise EngineError(f"{VENV} could not be made; the lines above say why. Then run: {COMMAND} --setup")
 
 
-def require_packages(extra: str | None) -> None:
+def require_packages(testing: bool) -> None:
     """Raises `EngineError` that names what is not installed in this Python."""
-    from engine.setup.packages import missing, requirements
+    from engine.setup.packages import dependencies, extra, missing
 
-    absent = missing(requirements(*([extra] if extra else [])))
+    absent = missing(dependencies() + (extra("test") if testing else []))
     if absent:
         raise EngineError(f"Python packages are missing: {', '.join(absent)}. Install them with: {COMMAND} --setup")
 

@@ -16,15 +16,20 @@ from engine.models import COMMAND, ROOT
 PYPROJECT, CONSTRAINTS = ROOT / "pyproject.toml", ROOT / "constraints.txt"
 
 
-def requirements(*extras: str) -> list[str]:
-    """The project's own dependencies and those of `extras`, as pyproject.toml words them."""
+def dependencies() -> list[str]:
+    """What the engine itself needs, as pyproject.toml words it."""
+    return _project()["dependencies"]
+
+
+def extra(name: str) -> list[str]:
+    """What one of the extras of pyproject.toml adds."""
+    return _project()["optional-dependencies"][name]
+
+
+def _project() -> dict:
     import tomllib  # not in the old Pythons that launch.py has to turn away
 
-    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
-    wanted = list(project["dependencies"])
-    for extra in extras:
-        wanted += project["optional-dependencies"][extra]
-    return wanted
+    return tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
 
 
 def missing(wanted: list[str]) -> list[str]:

@@ -16,8 +16,6 @@ from engine.setup import fetch, packages
 from engine.setup.launch import VENV
 
 STAMP = VENV / "utsushi-setup.json"  # what was installed last
-NEEDED = ("record", "test")
-WELCOME = ("bench",)  # not made for every system
 
 
 def setup(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -26,7 +24,7 @@ def setup(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     done = _read_stamp()
     torch = options.torch or done.get("torch") or "cpu"
     current = done == {"digest": packages.digest(), "torch": torch}
-    needed = packages.requirements(*NEEDED)
+    needed = packages.dependencies() + packages.extra("record") + packages.extra("test")
     with _step(1, "pip"):
         packages.provide_pip()
     if current and not packages.missing(needed):
@@ -87,9 +85,8 @@ def _install_packages(needed: list[str]) -> None:
             f"pip could not install the packages; its lines above say why. When that is mended: {COMMAND} --setup"
         )
     packages.load_opencv()
-    everything = packages.requirements(*WELCOME)
-    if not packages.install(everything):
-        print(f"Some of {', '.join(WELCOME)} is not to be had for this system. The engine does not need it.")
+    if not packages.install(packages.extra("bench")):
+        print("The benchmark's rivals are not to be had for this system. Nothing else needs them.")
 
 
 def _install_torch(build: str, must: bool) -> str:
