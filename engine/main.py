@@ -93,6 +93,8 @@ def run(config: configs.Config, options: argparse.Namespace) -> int:
             _write_picture(options.snapshot, supervisor.picture())
         if supervisor.failure:
             raise supervisor.failure
+        if supervisor.offline and not stop["asked"]:
+            status.say(f"Done: {supervisor.lives[-1].row['steps']} frames.")
     return Exit.OK
 
 

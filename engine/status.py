@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from engine.clock import now_ns
@@ -88,19 +88,16 @@ class Status:
     def _show_progress(self, supervisor: Supervisor) -> None:
         """Offline: how much of what the source expects has reached the last node, and how long the rest will take."""
         total = max((life.row["total"] for life in supervisor.lives), default=0)
-        done = supervisor.lives[-1].row["steps"]
-        elapsed = (now_ns() - self._started_ns) / 1e9
+        last = supervisor.lives[-1].row
+        done = last["steps"]
+        spent_s = (last["last_step_ns"] - last["first_step_ns"]) / 1e9
+        left = f"{spent_s * (total - done) / (done - 1):.0f} s left" if done > 1 else "starting"
         if not total:
-            self.say(f"{done} frames, {elapsed:.0f} s")
+            self.say(f"{done} frames")
         elif self._live:
-            bar = Progress(TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            bar = Progress(BarColumn(), MofNCompleteColumn(), TextColumn(f"frames, {left}"))
             bar.add_task("", total=total, completed=done)
-            left = elapsed * (total - done) / done if done else 0
-            grid = Table.grid()
-            grid.add_row(bar)
-            grid.add_row(f"{left:.0f} s left")
-            self._live.update(grid, refresh=True)
+            self._live.update(bar, refresh=True)
         else:
-            remaining = f"{elapsed * (total - done) / done:.0f} s left" if done else "starting"
             filled = round(30 * done / total)
-            self.say(f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} frames, {remaining}")
+            self.say(f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} frames, {left}")
