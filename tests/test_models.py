@@ -7,6 +7,7 @@ import http.server
 import io
 import json
 import re
+import socket
 import subprocess
 import tarfile
 import threading
@@ -215,6 +216,14 @@ def test_a_dead_address_is_asked_once(tmp_path: Path) -> None:
         pass
     with pytest.raises(OSError, match="did not answer before"), sources.open(dead):
         pass
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = {"kind": "url", "url": f"http://127.0.0.1:{silent.getsockname()[1]}/x"}
+        with pytest.raises(OSError, match="timed out"), Sources(tmp_path).open(source):
+            pass
 
 
 def make_wheel(folder: Path) -> None:

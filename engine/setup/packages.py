@@ -57,12 +57,19 @@ def pinned(name: str) -> str:
 
 
 def install(wanted: list[str]) -> bool:
-    """Ask pip for them at their pinned versions, its progress shown. False if it failed; it has said why.
+    """Ask pip for them at their pinned versions, its progress shown. False if it failed; it has said why."""
+    return _pip_install(*wanted)
 
-    Wheels only: without one, a package would be compiled for many minutes, and mostly in vain.
-    """
+
+def available(requirement: str) -> bool:
+    """Whether pip knows where to get this; asked silently."""
+    return _pip_install("--dry-run", "--no-deps", "-qqq", requirement)
+
+
+def _pip_install(*words: str) -> bool:
+    # Wheels only: without one, a package would be compiled for many minutes, and mostly in vain.
     options = ["--disable-pip-version-check", "--no-input", "--only-binary", ":all:", "--constraint", str(CONSTRAINTS)]
-    return subprocess.run([sys.executable, "-m", "pip", "install", *options, *wanted]).returncode == 0
+    return subprocess.run([sys.executable, "-m", "pip", "install", *options, *words]).returncode == 0
 
 
 def provide_pip() -> None:

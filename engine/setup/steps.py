@@ -96,11 +96,10 @@ def _install_torch(build: str, must: bool) -> str:
     version = packages.pinned("torch") if build == "cpu" else build
     # Elsewhere the plain version is the CPU build; on Linux it brings gigabytes for CUDA along.
     suffix = "+cpu" if build == "cpu" and sys.platform == "linux" else ""
-    if packages.install([f"torch=={version}{suffix}"]):
-        return build
-    if must:
-        raise EngineError(
-            f"torch {version}{suffix} is not to be had where pip looks. docs/SETUP.md says where to look."
-        )
-    print("torch is left out: pip does not know that build. Nothing in this version needs it; see docs/SETUP.md.")
-    return "none"
+    wanted = f"torch=={version}{suffix}"
+    if not must and not packages.available(wanted):
+        print("torch is left out: pip does not know its CPU build. Nothing needs it yet; see docs/SETUP.md.")
+        return "none"
+    if not packages.install([wanted]):
+        raise EngineError(f"{wanted} could not be installed; pip's lines above say why, docs/SETUP.md where to look.")
+    return build
