@@ -13,6 +13,8 @@ from engine.yaml_source import Where, YamlSource
 
 NodeClass = type[Node]
 
+EVERY_SLOTS = 16  # half a second at 30 fps
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -80,7 +82,13 @@ def _stream_place(source: YamlSource, node: str, port: str) -> Where:
     return (*edge, "stream") if (*edge, "stream") in source.places else edge
 
 
+def _slots(node: NodeSpec, policies: Sequence[Policy]) -> int:
+    """A reader of every frame needs room for its slow moments; one of the newest only pays for it with cold memory."""
+    return max(node.node_class.slots, EVERY_SLOTS if Policy.EVERY in policies else 0)
+
+
 def _streams(nodes: Sequence[NodeSpec], offline: bool) -> tuple[StreamSpec, ...]:
+    by_place = {(node.name, port): edge for node in nodes for port, edge in node.inputs.items()}
     readers: dict[str, list[tuple[str, str]]] = {}
     for node in nodes:
         for port, edge in node.inputs.items():
@@ -91,7 +99,7 @@ def _streams(nodes: Sequence[NodeSpec], offline: bool) -> tuple[StreamSpec, ...]
             node=node.name,
             port=port,
             capacity=output.capacity(node.config),
-            slots=node.node_class.slots,
+            slots=_slots(node, [by_place[reader].policy for reader in readers.get(node.stream_name(port), ())]),
             lossless=offline,
             readers=tuple(readers.get(node.stream_name(port), ())),
         )

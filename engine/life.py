@@ -35,6 +35,7 @@ class Life:
         self.finished = False  # offline: has done all there is to do
         self.has_run = False
         self.epoch = self.version = 0
+        self._life_from = 0  # where in the log the newest life begins
         self.failures = self.failed_ns = 0
         self.started_ns = self.ready_ns = self.asked_ns = self.terminated_ns = 0
 
@@ -79,6 +80,7 @@ class Life:
         # Random, so that no other program on this machine can speak to the supervisor in the node's name.
         self.identity = f"{self.name}.{self.epoch}.{secrets.token_hex(8)}".encode()
         with self._open_log() as log:
+            self._life_from = log.seek(0, os.SEEK_END)
             self.process = process.start(
                 {
                     "name": self.name,
@@ -105,11 +107,16 @@ class Life:
             return open(os.devnull, "ab")
 
     def last_lines(self) -> list[str]:
-        """The end of the log: what the node said before it died."""
+        """What the node said last in the life that has just ended."""
         with suppress(OSError), open(self.log, "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - 20_000))
+            log.seek(max(self._life_from, log.seek(0, os.SEEK_END) - 20_000))
             return log.read().decode(errors="replace").splitlines()[-LAST_LINES:]
         return []
+
+    def failed(self, observed: Observed) -> None:
+        """Note one more failure, from which the delay until the next start follows."""
+        self.failures = decide.failures_after(observed, now_ns())
+        self.failed_ns = now_ns()
 
     def bury(self, observed: Observed) -> int:
         """Note the death of the process; returns its exit code."""
@@ -118,8 +125,7 @@ class Life:
         if self.process.stdin is not None:
             with suppress(OSError):
                 self.process.stdin.close()
-        self.failures = decide.failures_after(observed, now_ns())
-        self.failed_ns = now_ns()
+        self.failed(observed)
         self.process = None
         self.row["pid"] = 0
         return code

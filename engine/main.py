@@ -70,7 +70,7 @@ def _require_writable(target: Path | None) -> None:
 def run(config: configs.Config, options: argparse.Namespace) -> int:
     """Run an engine until it ends, by itself, by Ctrl+C or after --seconds."""
     stop = {"asked": False}
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: stop.update(asked=True))
     with Status() as status, Supervisor(config, status.say) as supervisor:

@@ -108,6 +108,15 @@ class Rings:
             figures[stream.spec.name] = {"published": newest_ordinal(stream.ring), "readers": readers}
         return figures
 
+    def missed(self, node: str) -> int:
+        """How many frames a node did not get because it was not there in time, all its inputs together."""
+        return sum(
+            Books(stream.ring.words, Geometry(stream.ring).line(line)).missed
+            for stream in self.streams
+            for line, (reader, _) in enumerate(stream.spec.readers)
+            if reader == node
+        )
+
     def newest(self, name: str) -> Frame | None:
         """The newest frame of a stream, or None."""
         for stream in self.streams:

@@ -34,15 +34,10 @@ def node(life: Life) -> dict:
     }
 
 
-def latency(lives: Sequence[Life], rings: Rings) -> dict[str, float]:
-    """From light on the sensor to the end of the step of the last nodes (those that no other node reads from)."""
-    read_from = {stream.spec.node for stream in rings.streams if stream.spec.readers}
-    return milliseconds([life.row.latency_ns for life in lives if life.name not in read_from], (50, 95, 99))
-
-
-def figures(lives: Sequence[Life], rings: Rings) -> dict:
+def figures(lives: Sequence[Life], last: Sequence[Life], rings: Rings) -> dict:
+    """latency_ms: from light on the sensor to the end of the step of the `last` nodes."""
     return {
         "nodes": {life.name: node(life) for life in lives},
         "streams": rings.figures(),
-        "latency_ms": latency(lives, rings),
+        "latency_ms": milliseconds([life.row.latency_ns for life in last], (50, 95, 99)),
     }

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from engine.clock import now_ns
+from engine.histogram import percentile_ms
+from engine.life import Life
 from engine.supervisor import Supervisor
 
 PERIOD_NS = 1_000_000_000
 STYLES = {"RUNNING": "green", "FINISHED": "green", "DEGRADED": "yellow", "PAUSED": "cyan"}
+
+
+@dataclass
+class Line:
+    """One node during the last second; skipped and restarts since the start."""
+
+    name: str
+    state: str
+    text: str
+    fps: float
+    p50_ms: float
+    p95_ms: float
+    skipped: int
+    restarts: int
 
 
 class Status:
@@ -21,10 +39,9 @@ class Status:
 
     def __init__(self) -> None:
         self.console = Console(highlight=False)
-        self.pretty = self.console.is_terminal
-        self._live = Live(console=self.console, auto_refresh=False) if self.pretty else None
+        self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
         self._started_ns = self._updated_ns = now_ns()
-        self._steps: dict[str, int] = {}
+        self._before: dict[str, np.ndarray] = {}  # what every histogram held a second ago
 
     def __enter__(self) -> Status:
         if self._live:
@@ -39,51 +56,35 @@ class Status:
         self.console.print(line, markup=False, soft_wrap=True)
 
     def update(self, supervisor: Supervisor) -> None:
-        now = now_ns()
-        if now - self._updated_ns < PERIOD_NS:
+        seconds = (now_ns() - self._updated_ns) / 1e9
+        if seconds < PERIOD_NS / 1e9:
             return
-        rows = self._rows(supervisor, (now - self._updated_ns) / 1e9)
-        self._updated_ns = now
+        self._updated_ns = now_ns()
         if supervisor.offline:
             self._show_progress(supervisor)
-        elif self._live:
-            self._live.update(self._table(supervisor, rows), refresh=True)
+            return
+        lines = [self._line(supervisor, life, seconds) for life in supervisor.lives]
+        last = supervisor.last_lives()
+        ages = np.sum([self._fresh(f"age of {life.name}", life.row.latency_ns.counts()) for life in last], axis=0)
+        p50, p99 = percentile_ms(ages, 50), percentile_ms(ages, 99)
+        if self._live:
+            self._live.update(_table(lines, p50, p99), refresh=True)
         else:
-            self.say(self._line(rows, supervisor.figures()["latency_ms"]))
+            elapsed = (now_ns() - self._started_ns) / 1e9
+            self.say(f"{elapsed:5.0f} s | {' | '.join(map(_plain, lines))} | latency {p50:.0f}/{p99:.0f} ms")
 
-    def _rows(self, supervisor: Supervisor, seconds: float) -> list[dict[str, Any]]:
-        figures = supervisor.figures()
-        rows = []
-        for name, node in figures["nodes"].items():
-            readers = [stream["readers"].get(name, {}) for stream in figures["streams"].values()]
-            fps = (node["steps"] - self._steps.get(name, 0)) / seconds
-            self._steps[name] = node["steps"]
-            skipped = sum(reader.get("skipped", 0) + reader.get("overrun", 0) for reader in readers)
-            rows.append({**node, "name": name, "fps": fps, "skipped": skipped})
-        return rows
+    def _line(self, supervisor: Supervisor, life: Life, seconds: float) -> Line:
+        steps = self._fresh(life.name, life.row.step_ns.counts())
+        return Line(
+            life.name, life.state, life.row.text, int(steps.sum()) / seconds, percentile_ms(steps, 50),
+            percentile_ms(steps, 95), supervisor.rings.missed(life.name), life.row["restarts"],
+        )  # fmt: skip
 
-    def _line(self, rows: list[dict[str, Any]], latency: dict[str, float]) -> str:
-        parts = [
-            f"{row['name']} {row['state'].lower()} {row['fps']:.0f} fps "
-            f"{row['step_ms']['p50']:.1f}/{row['step_ms']['p95']:.1f} ms, "
-            f"skipped {row['skipped']}, restarts {row['restarts']}"
-            for row in rows
-        ]
-        elapsed = (now_ns() - self._started_ns) / 1e9
-        return f"{elapsed:5.0f} s | {' | '.join(parts)} | latency {latency['p50']:.0f}/{latency['p99']:.0f} ms"
-
-    def _table(self, supervisor: Supervisor, rows: list[dict[str, Any]]) -> Table:
-        latency = supervisor.figures()["latency_ms"]
-        table = Table(caption=f"capture to output: p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms")
-        for column in ("node", "state", "fps", "step p50", "p95 ms", "skipped", "restarts"):
-            table.add_column(column, justify="left" if column in ("node", "state") else "right")
-        for row in rows:
-            style = STYLES.get(row["state"], "red")
-            table.add_row(
-                row["name"], f"[{style}]{row['state'].lower()}[/]", f"{row['fps']:.1f}", f"{row['step_ms']['p50']:.1f}",
-                f"{row['step_ms']['p95']:.1f}", str(row["skipped"]), str(row["restarts"]),
-            )  # fmt: skip
-        return table
+    def _fresh(self, key: str, counts: np.ndarray) -> np.ndarray:
+        """What was counted since the last call, so that the status tells of now and not of all the weeks before."""
+        fresh = counts - self._before.get(key, np.zeros_like(counts))
+        self._before[key] = counts
+        return fresh
 
     def _show_progress(self, supervisor: Supervisor) -> None:
         """Offline: how much of what the source expects has reached the last node, and how long the rest will take."""
@@ -99,5 +100,27 @@ class Status:
             bar.add_task("", total=total, completed=done)
             self._live.update(bar, refresh=True)
         else:
-            filled = round(30 * done / total)
+            filled = min(30, round(30 * done / total))
             self.say(f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} frames, {left}")
+
+
+def _plain(line: Line) -> str:
+    return (
+        f"{line.name} {line.state.lower()} {line.fps:.0f} fps {line.p50_ms:.1f}/{line.p95_ms:.1f} ms, "
+        f"skipped {line.skipped}, restarts {line.restarts}"
+    )
+
+
+def _table(lines: list[Line], p50_ms: float, p99_ms: float) -> Table:
+    table = Table(caption=f"capture to output: p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms")
+    for column in ("node", "state"):
+        table.add_column(column)
+    for column in ("fps", "step p50 ms", "p95 ms", "skipped", "restarts"):
+        table.add_column(column, justify="right")
+    for line in lines:
+        state = f"[{STYLES.get(line.state, 'red')}]{line.state.lower()}[/]"
+        table.add_row(
+            line.name, state + (f"\n{escape(line.text)}" if line.text else ""), f"{line.fps:.1f}",
+            f"{line.p50_ms:.1f}", f"{line.p95_ms:.1f}", str(line.skipped), str(line.restarts),
+        )  # fmt: skip
+    return table

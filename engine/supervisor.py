@@ -124,7 +124,11 @@ class Supervisor:
         decision = decide.decide(life.deadlines, observed, now_ns())
         match decision.action:
             case Action.START:
-                self._start(life)
+                try:
+                    self._start(life)
+                except OSError as error:  # no memory or no process left on this machine, for now
+                    life.failed(observed)
+                    self.say(f"{life.name} cannot be started: {error}. Trying again.")
             case Action.BURY:
                 self._bury(life, observed, decision.reason)
             case Action.ASK:
@@ -243,9 +247,14 @@ class Supervisor:
 
     # --- looking at it ---
 
+    def last_lives(self) -> list[Life]:
+        """The nodes at the ends of the graph: those that no other node reads from."""
+        read_from = {stream.spec.node for stream in self.rings.streams if stream.spec.readers}
+        return [life for life in self.lives if life.name not in read_from]
+
     def figures(self) -> dict:
         """Everything counted so far, as in --stats (without "seconds")."""
-        return stats.figures(self.lives, self.rings)
+        return stats.figures(self.lives, self.last_lives(), self.rings)
 
     def picture(self) -> Frame | None:
         """The newest picture of the last stream that carries any."""

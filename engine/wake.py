@@ -21,7 +21,7 @@ class Doorbell:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((LOOPBACK, 0))
         # One waiting datagram says all there is to say: keep the queue short, let the rest be dropped.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.port: int = self._socket.getsockname()[1]
 
     def wait(self, timeout_s: float) -> None:

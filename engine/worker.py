@@ -208,7 +208,11 @@ class Worker:
         node = self.node
         node.config = node.Config.model_validate({**node.config.model_dump(), **message.values})
         self.row["param_version"] = message.version
-        node.configured()
+        try:
+            node.configured()
+        except Exception as error:  # the settings were checked: this is the node's own mistake, and no reason to die
+            traceback.print_exc()
+            self.degraded(f"new settings were not taken up: {type(error).__name__}: {error}")
 
     def terminate(self) -> None:
         """The supervisor has lost its patience."""

@@ -212,6 +212,22 @@ def test_a_node_that_hangs_or_leaves_is_replaced(launch: Callable[..., Engine], 
     assert engine.stop() == Exit.OK
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows cannot stop a process by a signal")
+def test_a_node_that_was_frozen_is_replaced_and_its_zombie_writes_nothing(
+    launch: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = launch(chain(tmp_path, "how: not, step_timeout: 1"))
+    until(lambda: engine.running() and len(seen(tmp_path)) > 5, 20, engine)
+    os.kill(engine.pids()[1], signal.SIGSTOP)
+    until(lambda: engine.node(1)["restarts"] == 1 and engine.running(), 20, engine)
+    count = len(seen(tmp_path))
+    until(lambda: len(seen(tmp_path)) > count + 5, 20, engine)
+    sequence = [row[0] for row in seen(tmp_path)]
+    assert sequence == sorted(set(sequence)) and not any(row[3] for row in seen(tmp_path))
+    assert "b hung" in engine.output
+    assert engine.stop() == Exit.OK
+
+
 def test_a_step_that_fails_once_is_forgiven(launch: Callable[..., Engine], tmp_path: Path) -> None:
     engine = launch(chain(tmp_path, "how: raise_once"))
     until(lambda: engine.node(1)["errors"] == 1 and len(seen(tmp_path)) > 20, 30, engine)
