@@ -49,7 +49,7 @@ class Life:
         if self.finished:
             return "FINISHED"
         if self.process is None:
-            return "RESTARTING" if self.failures else "STOPPED"
+            return "RESTARTING" if self.wanted and self.failures else "STOPPED"
         return self.row.phase
 
     def observe(self, amnesty_ns: int) -> Observed:

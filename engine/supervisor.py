@@ -112,6 +112,8 @@ class Supervisor:
 
     def _stop_next(self) -> None:
         overdue = now_ns() - self._stopping_ns > STOP_NS
+        for life in self.lives:
+            life.wanted = life.wanted and life.process is not None  # nobody is started again now
         for life in reversed(self.lives):  # nodes stand in the order in which frames pass them
             life.wanted = False
             if overdue:

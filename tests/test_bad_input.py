@@ -68,7 +68,7 @@ def garbage(tmp_path: Path) -> Path:
         (config(camera="{type: camera.patern}"), Exit.USAGE, "did you mean 'camera.pattern'?"),
         (config(camera="{type: camera.pattern, fsp: 3}"), Exit.USAGE, "did you mean 'fps'?"),
         (config(output="{type: output.touchdesigner, input: camra}"), Exit.USAGE, "did you mean 'camera'?"),
-        (config(output="{type: output.touchdesigner, input: {stream: camera, policy: lossless}}"), Exit.USAGE, "lossless"),
+        (config(output=OUTPUT.replace("camera,", "{stream: camera, policy: lossless},")), Exit.USAGE, "lossless"),
         (config() + "".join(f"  c{n}: {{type: camera.pattern, size: [16384, 16384]}}\n" for n in range(24)),
          Exit.NO_SPACE, "is free"),
         (config(output="{type: output.video, input: camera, path: /nowhere/at/all.mp4}"), Exit.BAD_INPUT, "/nowhere"),
@@ -84,6 +84,7 @@ def test_a_sentence_and_an_exit_code(
     done = run(tmp_path, text)
     assert done.returncode == code, done.stdout + done.stderr
     assert sentence in done.stderr
+    assert "restarts 1" not in done.stdout, "what ends the start must not be started again"
 
 
 def test_a_config_that_is_missing(tmp_path: Path) -> None:
