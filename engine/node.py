@@ -20,22 +20,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.ring_reader import Policy
+
 if TYPE_CHECKING:
     from engine.directory import NodeHealth
     from engine.stream import StreamWriter
-
-
-class Policy(Enum):
-    """What a reader may skip."""
-
-    LATEST = "latest"  # the newest frame; older ones are skipped and counted
-    EVERY = "every"  # each frame in order; those overwritten before they were read are counted
-    LOSSLESS = "lossless"  # each frame; the writer waits. Offline graphs only
 
 
 Latest, Every = Policy.LATEST, Policy.EVERY

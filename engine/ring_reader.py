@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 
 import numpy as np
 
@@ -10,13 +11,20 @@ from engine import atomics, layout, meta
 from engine.books import Books
 from engine.errors import LayoutMismatch
 from engine.frame import Flags, Frame
-from engine.node import Policy
 from engine.ring import META_END, WORD, Geometry
 from engine.shm import Segment
 
 FORMAT_NAMES = {code: name for name, code in layout.PIXEL_FORMATS.items()}
 ROW_ORDER_NAMES = {code: name for name, code in layout.ROW_ORDERS.items()}
 ATTEMPTS = 4
+
+
+class Policy(Enum):
+    """What a reader may skip."""
+
+    LATEST = "latest"  # the newest frame; older ones are skipped and counted
+    EVERY = "every"  # each frame in order; those overwritten before they were read are counted
+    LOSSLESS = "lossless"  # each frame; the writer waits. Offline graphs only
 
 
 class RingReader:

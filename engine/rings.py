@@ -11,9 +11,8 @@ from engine.clock import now_ns
 from engine.config import Config, StreamSpec
 from engine.directory import Directory
 from engine.frame import Frame
-from engine.node import Policy
 from engine.ring import WORD, Geometry, newest_ordinal
-from engine.ring_reader import RingReader
+from engine.ring_reader import Policy, RingReader
 from engine.session import Session
 from engine.shm import Segment
 

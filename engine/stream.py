@@ -13,8 +13,7 @@ from engine.clock import now_ns
 from engine.directory import Directory
 from engine.errors import FrameTooLarge, SegmentError
 from engine.frame import Frame
-from engine.node import Policy
-from engine.ring_reader import RingReader
+from engine.ring_reader import Policy, RingReader
 from engine.ring_writer import RingWriter, Slot
 from engine.shm import Segment
 

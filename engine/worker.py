@@ -15,13 +15,15 @@ import time
 import traceback
 from typing import Any
 
-from engine import process, registry
+from engine import process
 from engine.bus import Client, Error, Grow, Log, Pause, Set, Start, State, Stop
 from engine.clock import Pacer, now_ns
+from engine.config import registry
 from engine.directory import Directory, NodeHealth
 from engine.errors import EngineError, Exit, WriterFenced
 from engine.frame import Frame
-from engine.node import Node, Policy
+from engine.node import Node
+from engine.ring_reader import Policy
 from engine.stream import StreamReader, StreamWriter
 from engine.wake import Doorbell
 

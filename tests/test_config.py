@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import config, layout, registry
-from engine.config import json_schema, load, schema_text
+from engine import config, layout
+from engine.config import json_schema, load, registry, schema_text
+from engine.config.graph import Edge
 from engine.errors import ConfigError
-from engine.graph import Edge
-from engine.node import Policy
+from engine.ring_reader import Policy
 
 ROOT = Path(__file__).parents[1]
 

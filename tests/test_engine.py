@@ -18,8 +18,8 @@ import pytest
 from engine import bus
 from engine.directory import Directory
 from engine.errors import EngineError, Exit, SegmentError
-from engine.node import Policy
 from engine.process import ROOT
+from engine.ring_reader import Policy
 from engine.stream import StreamReader
 
 PROGRAM = "import sys; from engine.main import main; sys.exit(main(sys.argv[1:]))"

@@ -6,7 +6,7 @@ import harness
 import numpy as np
 import pytest
 
-from engine import registry
+from engine.config import registry
 from nodes.filter.mirror import Mirror
 
 

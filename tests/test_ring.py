@@ -13,9 +13,8 @@ import pytest
 
 from engine import atomics, layout, ring, shm
 from engine.errors import FrameTooLarge, LayoutMismatch, NotReady, SegmentMissing, ShmFull, WriterFenced
-from engine.node import Policy
 from engine.process import ROOT
-from engine.ring_reader import RingReader
+from engine.ring_reader import Policy, RingReader
 from engine.ring_writer import RingWriter
 from engine.shm import Segment
 

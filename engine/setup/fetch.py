@@ -38,8 +38,10 @@ def fetch_all() -> None:
         opener = Sources(Path(scratch)).open
         for name, entry in entries().items():
             if fault(FOLDER / name, entry) and not fetch(name, entry, FOLDER, opener):
-                by_hand = f"Copy it to {FOLDER / name} by hand ({entry['bytes']} bytes, sha256 {entry['sha256']})."
-                print(f"  {name} could not be had. {by_hand}")
+                print(
+                    f"  {name} could not be had{', but the demo does not need it' if entry.get('optional') else ''}. "
+                    f"By hand: copy it to {FOLDER / name} ({entry['bytes']} bytes, sha256 {entry['sha256']})."
+                )
                 lacking += [] if entry.get("optional") else [name]
     if lacking:
         raise BadInput(

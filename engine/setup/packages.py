@@ -58,18 +58,19 @@ def pinned(name: str) -> str:
 
 def install(wanted: list[str]) -> bool:
     """Ask pip for them at their pinned versions, its progress shown. False if it failed; it has said why."""
-    return _pip_install(*wanted)
+    return subprocess.run(_pip_install(*wanted)).returncode == 0
 
 
 def available(requirement: str) -> bool:
     """Whether pip knows where to get this; asked silently."""
-    return _pip_install("--dry-run", "--no-deps", "-qqq", requirement)
+    command = _pip_install("--dry-run", "--no-deps", requirement)
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
-def _pip_install(*words: str) -> bool:
+def _pip_install(*words: str) -> list[str]:
     # Wheels only: without one, a package would be compiled for many minutes, and mostly in vain.
     options = ["--disable-pip-version-check", "--no-input", "--only-binary", ":all:", "--constraint", str(CONSTRAINTS)]
-    return subprocess.run([sys.executable, "-m", "pip", "install", *options, *words]).returncode == 0
+    return [sys.executable, "-m", "pip", "install", *options, *words]
 
 
 def provide_pip() -> None:

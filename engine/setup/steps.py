@@ -38,7 +38,7 @@ def setup(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         STAMP.write_text(json.dumps({"digest": packages.digest(), "torch": torch}), encoding="utf-8")
     with _step(4, f"model files, into {FOLDER}"):
         fetch.fetch_all()
-    print("Everything is there.", flush=True)
+    print("The setup is complete.", flush=True)
     return options, rest
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from engine import registry
-from engine.config_model import NODE_NAME, EdgeConfig, EngineConfig
+from engine.config import registry
+from engine.config.model import NODE_NAME, EdgeConfig, EngineConfig
 from engine.node import Node
 
 

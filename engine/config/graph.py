@@ -6,10 +6,11 @@ import graphlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from engine.config_errors import shown, suggest
+from engine.config.errors import shown, suggest
+from engine.config.yaml_source import Where, YamlSource
 from engine.layout import MAX_READERS, MAX_STREAMS
-from engine.node import Node, NodeConfig, Policy
-from engine.yaml_source import Where, YamlSource
+from engine.node import Node, NodeConfig
+from engine.ring_reader import Policy
 
 NodeClass = type[Node]
 

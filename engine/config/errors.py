@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from engine.yaml_source import Where, YamlSource
+from engine.config.yaml_source import Where, YamlSource
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine import registry
-from engine.config_errors import block, checked, shown, suggest
-from engine.config_model import NODE_NAME, OWN_KEYS, EdgeConfig
+from engine.config import registry
+from engine.config.errors import block, checked, shown, suggest
+from engine.config.graph import Edge, NodeSpec
+from engine.config.model import NODE_NAME, OWN_KEYS, EdgeConfig
+from engine.config.yaml_source import Where, YamlSource
 from engine.errors import ConfigError
-from engine.graph import Edge, NodeSpec
-from engine.node import Node, Policy
-from engine.yaml_source import Where, YamlSource
+from engine.node import Node
+from engine.ring_reader import Policy
 
 
 def read_node(source: YamlSource, name: str, entry: Any, offline: bool) -> NodeSpec | None:

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.config_errors import Invalid, block, checked, shown, suggest, validate
-from engine.config_model import EngineConfig
-from engine.config_nodes import read_node
-from engine.config_schema import json_schema, schema_text
+from engine.config.errors import Invalid, block, checked, shown, suggest, validate
+from engine.config.graph import NodeSpec, StreamSpec, connect
+from engine.config.model import EngineConfig
+from engine.config.nodes import read_node
+from engine.config.schema import json_schema, schema_text
+from engine.config.yaml_source import YamlSource
 from engine.errors import ConfigError
-from engine.graph import NodeSpec, StreamSpec, connect
 from engine.layout import DIRECTORY_BYTES, MAX_NODES, ring_bytes
 from engine.node import Node
-from engine.yaml_source import YamlSource
 
 __all__ = [
     "Config", "EngineConfig", "NodeSpec", "StreamSpec",

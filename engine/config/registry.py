@@ -11,7 +11,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from engine.config_errors import shown, suggest
+from engine.config.errors import shown, suggest
 from engine.errors import ConfigError
 from engine.node import Node
 
