@@ -1,0 +1,179 @@
+"""Opening what OpenCV captures from. A failure is a BadInput with a sentence; OpenCV's own messages are silenced."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+# Both must be set before cv2 is imported: FFmpeg is to be silent, and Media Foundation to open in less than minutes.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+
+import cv2
+import numpy as np
+
+from engine.errors import BadInput
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+BACKENDS = {
+    "v4l2": cv2.CAP_V4L2,
+    "dshow": cv2.CAP_DSHOW,
+    "msmf": cv2.CAP_MSMF,
+    "avfoundation": cv2.CAP_AVFOUNDATION,
+    "any": cv2.CAP_ANY,
+}
+# Windows and macOS were never tried. DirectShow opens faster than Media Foundation by all accounts.
+OF_THE_SYSTEM = {"linux": "v4l2", "win32": "dshow", "darwin": "avfoundation"}
+STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtp", "udp", "tcp", "srt")
+ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]  # each further decoding thread holds back one more picture
+
+
+class DeviceSettings(NamedTuple):
+    """What to ask of a camera. It may give something else."""
+
+    backend: str = "auto"
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+
+
+def shown(source: int | str) -> str:
+    """The source as a person may read it: without the password that an address may hold."""
+    return f"camera {source}" if isinstance(source, int) else re.sub(r"//[^/]*@", "//…@", source)
+
+
+def is_address(source: int | str) -> bool:
+    return isinstance(source, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
+
+
+def is_device(source: int | str) -> bool:
+    return isinstance(source, int) or source.startswith("/dev/")
+
+
+def open_device(source: int | str, settings: DeviceSettings) -> cv2.VideoCapture:
+    """A camera by its number, or on Linux by a path such as /dev/v4l/by-id/…, which stays the same camera."""
+    if sys.platform == "linux":
+        _check_device_file(Path(f"/dev/video{source}" if isinstance(source, int) else source), source)
+    name = OF_THE_SYSTEM.get(sys.platform, "any") if settings.backend == "auto" else settings.backend
+    capture = cv2.VideoCapture(source, BACKENDS[name])
+    if not capture.isOpened():
+        raise BadInput(
+            f"Cannot open {shown(source)}: it is not there, or another program is using it, or this program has not "
+            "been allowed to use cameras. Plug it in, close the other program, or choose another `source`."
+        )
+    # The format comes first: many cameras reach their larger sizes at full rate as MJPG only.
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    if settings.size:
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.size[1])
+    if settings.fps:
+        capture.set(cv2.CAP_PROP_FPS, settings.fps)
+    return capture
+
+
+def _check_device_file(path: Path, source: int | str) -> None:
+    """Linux tells more than OpenCV does about a camera that cannot be opened."""
+    if not path.exists():
+        found = sorted(int(entry.name[5:]) for entry in Path("/dev").glob("video*") if entry.name[5:].isdigit())
+        others = f"There are: {', '.join(map(str, found))}." if found else "This machine has none that can be seen."
+        raise BadInput(f"There is no {shown(source)} ({path}). {others} Plug it in, or choose another `source`.")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise BadInput(
+            f"This user may not use {shown(source)} ({path}). "
+            "Run: sudo usermod -aG video $USER, then log out and in again."
+        )
+
+
+def open_stream(address: str, open_timeout: float, read_timeout: float) -> cv2.VideoCapture:
+    """A live stream by its address. The time-outs, in seconds, can be given at opening only."""
+    scheme = address.split("://")[0].lower()
+    if scheme not in STREAM_SCHEMES:
+        raise BadInput(
+            f"{shown(address)} is no address of a stream; those begin with {', '.join(STREAM_SCHEMES)}. "
+            "Give a file by its path, without file://."
+        )
+    timeouts = [
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(open_timeout * 1000)),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_timeout * 1000)),
+    ]
+    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, [*timeouts, *ONE_THREAD])
+    if not capture.isOpened():
+        raise BadInput(
+            f"No video comes from {shown(address)}. "
+            "Check the address, and that the camera is on and in the same network."
+        )
+    if (pictures := capture.get(cv2.CAP_PROP_FRAME_COUNT)) > 0:
+        capture.release()
+        raise BadInput(
+            f"{shown(address)} is a recording of {pictures:.0f} pictures, not a live stream. "
+            "Download it and give the file's path as `source`."
+        )
+    return capture
+
+
+def check_file(path: Path) -> None:
+    """Raise BadInput unless there is a file that can be read and is not empty."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder. Name a video in it, or all its pictures: {path / '*.png'}")
+    if not path.exists():
+        raise BadInput(
+            f"There is no file {path}. Check `source`; a relative path starts at the folder of run_engine.py."
+        )
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {error.strerror}. Check the file's permissions.") from None
+    if empty:
+        raise BadInput(f"{path} is empty. Copy it again, or choose another `source`.")
+
+
+def open_file(path: Path) -> cv2.VideoCapture:
+    """A video file."""
+    check_file(path)
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, ONE_THREAD)
+    if not capture.isOpened():
+        raise BadInput(f"{path} is not a video, or it is damaged or incomplete. Try it in a player, or choose another.")
+    return capture
+
+
+def true_size(capture: cv2.VideoCapture) -> tuple[int, int] | None:
+    """(width, height) of what was grabbed; None if that cannot be decoded.
+
+    Not always what the capture says: a phone may store an upright video lying down.
+    """
+    done, picture = capture.retrieve()
+    return (picture.shape[1], picture.shape[0]) if done else None
+
+
+class Retriever:
+    """Decodes what a capture has grabbed into the caller's array: in place where the size is the same."""
+
+    def __init__(self) -> None:
+        self._own: np.ndarray | None = None  # where pictures of another size are decoded first
+
+    def into(self, capture: cv2.VideoCapture, array: np.ndarray) -> bool:
+        """Fill `array`, (H, W, 3) uint8. False when what was grabbed cannot be decoded."""
+        target = array if self._own is None else self._own
+        done, picture = capture.retrieve(target)
+        if not done:
+            return False
+        if picture is target is array:
+            return True
+        # OpenCV returns a new array, and says nothing, when the target has not the picture's size.
+        self._own = picture
+        fit(picture, array)
+        return True
+
+
+def fit(picture: np.ndarray, array: np.ndarray) -> None:
+    """Fill `array` with `picture`, both (H, W, 3) uint8: scaled, and cut evenly where the proportions differ."""
+    (have_h, have_w), (h, w) = picture.shape[:2], array.shape[:2]
+    cut_w, cut_h = min(have_w, max(1, round(have_h * w / h))), min(have_h, max(1, round(have_w * h / w)))
+    left, top = (have_w - cut_w) // 2, (have_h - cut_h) // 2
+    part = picture[top : top + cut_h, left : left + cut_w]
+    smaller = cut_w > w or cut_h > h
+    cv2.resize(part, (w, h), dst=array, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)

@@ -1,0 +1,122 @@
+"""camera.opencv: a camera, a video file, a stream, or a sequence of pictures. See docs/CAMERAS.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from engine.clock import now_ns
+from engine.errors import BadInput
+from engine.node import Image, Node, NodeConfig
+
+WAIT_S = 0.1  # for the next picture, in one step
+HUNG_FACTOR = 5  # a call into OpenCV that takes this many time-outs will not return
+
+Side = Annotated[int, Field(ge=16, le=16384)]
+
+
+class OpenCV(Node):
+    """Publish pictures as they come or are due, (H, W, 3) uint8 BGR, decoded straight into the slot."""
+
+    class Config(NodeConfig):
+        source: Annotated[int, Field(ge=0, le=999)] | Annotated[str, Field(min_length=1, max_length=4000)] = Field(
+            description="a camera's number, a file, an address, or pictures: img_%04d.png, img_*.png"
+        )
+        loop: bool = Field(False, description="play a file again and again")
+        fps: float | None = Field(
+            None, gt=0, le=1000, description="left out: the file's own rate, the camera's default"
+        )
+        size: tuple[Side, Side] | None = Field(
+            None, description="[width, height]; left out: as it comes. Pictures are scaled, and cut to the proportions"
+        )
+        open_timeout: float = Field(5.0, gt=0, le=60, description="seconds that opening a stream may take")
+        read_timeout: float = Field(2.0, gt=0, le=60, description="seconds without a picture until a stream is lost")
+        frozen_after: float = Field(
+            10.0, ge=0, description="seconds of the very same picture until a camera is opened again; 0: never"
+        )
+        backend: Literal["auto", "v4l2", "dshow", "msmf", "avfoundation", "any"] = Field(
+            "auto", description="how OpenCV talks to a camera"
+        )
+        required: bool = Field(True, description="false: start without the camera or stream, and keep trying")
+
+    outputs = {"image": Image(channels=3)}
+
+    source: Any = None
+    watchdog: Any = None
+    said: str | None = None
+
+    def setup(self) -> None:
+        from nodes.camera.capture import is_address, is_device, shown
+
+        source = self.config.source
+        try:
+            is_live = is_address(source) or is_device(source)
+            if is_live and self.offline:
+                raise BadInput(f"{shown(source)} is live and cannot wait; an offline run needs a file as `source`.")
+            self.source = self.open_live() if is_live else self.open_reel()
+        except OSError as error:
+            raise BadInput(f"Cannot use {shown(source)[:200]}: {error.strerror}. Check `source`.") from None
+
+    def open_reel(self) -> Any:
+        from nodes.camera.playback import Playback
+        from nodes.camera.reels import open_reel
+
+        config = self.config
+        playback = Playback(open_reel(str(config.source)), config.fps, config.loop, paced=not self.offline)
+        if self.offline and playback.total:
+            self.expect(playback.total)
+        return playback
+
+    def open_live(self) -> Any:
+        from nodes.camera import capture
+        from nodes.camera.live import Live
+        from nodes.camera.watchdog import Watchdog
+
+        config, source = self.config, self.config.source
+        wanted = capture.DeviceSettings(config.backend, config.size, config.fps)
+
+        def opener() -> Any:
+            if capture.is_address(source):
+                return capture.open_stream(source, config.open_timeout, config.read_timeout)
+            return capture.open_device(source, wanted)
+
+        name = capture.shown(source)
+        hung_after = HUNG_FACTOR * max(config.open_timeout, config.read_timeout)
+        live = Live(name, opener, silent_after=1.5 * config.read_timeout, hung_after=hung_after)
+        trouble = live.first_trouble()
+        if trouble and config.required:
+            live.close()
+            raise BadInput(trouble)
+        self.watchdog = Watchdog(name, config.frozen_after)
+        self.say(trouble)
+        return live
+
+    def step(self) -> None:
+        with self.source.picture(WAIT_S) as picture:
+            if picture is not None:
+                self.publish(picture)
+        self.say(self.source.trouble or (self.watchdog and self.watchdog.trouble))
+        if self.source.ended:
+            self.end()
+
+    def publish(self, picture: Any) -> None:
+        width, height = self.config.size or picture.size
+        with self.out.begin((height, width, 3), np.uint8, capture_ns=picture.capture_ns, pixel_format="BGR") as slot:
+            picture.read_into(slot.array)
+            if self.watchdog and self.watchdog.see(slot.array, now_ns()):
+                self.source.reopen()
+
+    def say(self, trouble: str | None) -> None:
+        """Pass on what is wrong, or that it is over."""
+        if trouble != self.said:
+            self.said = trouble
+            if trouble:
+                self.degraded(trouble)
+            else:
+                self.recovered()
+
+    def close(self) -> None:
+        if self.source is not None:
+            self.source.close()

@@ -1,0 +1,265 @@
+"""Streams and cameras: a real one over HTTP, a stand-in for a device, and what happens when they go wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+from camera_kit import (  # noqa: F401
+    Camera,
+    camera_fixture,
+    grab_threads,
+    nothing_hangs_fixture,
+    number_in,
+    numbered,
+    numbers,
+    server_fixture,
+    step_for_frames,
+    step_until,
+    video,
+)
+from harness import make
+
+from engine.errors import BadInput, EngineError
+from nodes.camera import capture, live
+from nodes.camera.opencv import OpenCV
+from nodes.camera.watchdog import Watchdog
+
+pytestmark = pytest.mark.usefixtures("nothing_hangs")
+SECOND = 10**9
+
+
+# --- streams ---
+
+
+def test_a_stream_gives_pictures_in_order(server, camera):
+    node = camera(server.address)
+    step_for_frames(node, 20)
+    seen = numbers(node)
+    assert seen == sorted(set(seen))
+    assert all(a.capture_ns < b.capture_ns <= b.publish_ns for a, b in zip(node.frames, node.frames[1:], strict=False))
+
+
+def test_latency_does_not_grow_with_a_slow_reader(server, camera):
+    node = camera(server.address)
+    behind = []
+    for _ in range(15):
+        time.sleep(0.15)  # seven pictures are sent meanwhile
+        seen = len(node.frames)
+        step_for_frames(node, seen + 1)
+        behind.append(server.number - number_in(node.frames[-1].array))
+    assert behind[-1] < 10, behind  # were they queued, it would be about ninety behind
+
+
+def test_a_stream_that_stands_still_is_opened_again(server, camera):
+    node = camera(server.address, frozen_after=0.5)
+    step_for_frames(node, 3)
+    server.mode = "frozen"
+    step_until(node, lambda: node.complaints)
+    assert "the same picture" in node.complaints[0]
+    step_until(node, lambda: server.visits > 1)
+    assert node.complaints  # opened again, it still stands still
+    server.mode = "moving"
+    step_until(node, lambda: not node.complaints)
+
+
+def test_a_stream_that_falls_silent_is_opened_again(server, camera):
+    node = camera(server.address, read_timeout=0.4)
+    step_for_frames(node, 3)
+    server.mode = "silent"
+    step_until(node, lambda: node.complaints)
+    assert "pictures" in node.complaints[0] and "network" in node.complaints[0]
+    step_until(node, lambda: server.visits > 1)
+    server.mode = "moving"
+    step_until(node, lambda: not node.complaints)
+
+
+def test_a_stream_that_goes_may_come_back(server, camera):
+    node = camera(server.address, read_timeout=0.5, open_timeout=0.5)
+    step_for_frames(node, 3)
+    server.stop()
+    step_until(node, lambda: node.complaints and "No video comes from" in node.complaints[-1])
+    seen, again = len(node.frames), Camera(server.port)
+    try:
+        step_until(node, lambda: not node.complaints and len(node.frames) > seen)
+    finally:
+        again.stop()
+
+
+def test_what_is_not_required_may_come_later(camera):
+    first = Camera()
+    first.stop()
+    node = camera(first.address, required=False)
+    assert "No video comes from" in node.complaints[0] and node.frames == []
+    later = Camera(first.port)
+    try:
+        step_until(node, lambda: not node.complaints and node.frames)
+    finally:
+        later.stop()
+
+
+@pytest.mark.parametrize("page", ["nothing", "silence"])
+def test_an_address_without_video_is_bad_input(server, page):
+    server.mode = "silent"
+    with pytest.raises(BadInput, match="No video comes from"):
+        make(OpenCV, source=server.address.replace("video", page), open_timeout=0.5, read_timeout=0.5)
+
+
+def test_a_recording_is_not_taken_for_a_stream(server, tmp_path):
+    server.recording = video(tmp_path / "a.mp4").read_bytes()
+    with pytest.raises(BadInput, match="a recording of 12 pictures"):
+        make(OpenCV, source=server.address.replace("video", "recording.mp4"))
+
+
+def test_a_password_is_never_shown():
+    with pytest.raises(BadInput) as error:
+        make(OpenCV, source="http://visitor:s3cret@127.0.0.1:9/video")
+    assert "s3cret" not in str(error.value) and "127.0.0.1:9" in str(error.value)
+
+
+def test_an_offline_run_refuses_what_cannot_wait(server):
+    with pytest.raises(BadInput, match="is live"):
+        make(OpenCV, source=server.address, offline=True)
+    assert server.visits == 0
+
+
+# --- cameras: a capture that a test can hold ---
+
+
+class FakeCapture:
+    """A device whose picture carries a number, and which hangs while `hanging` is set."""
+
+    made: list[FakeCapture] = []
+
+    def __init__(self, *opened_with):
+        self.opened_with, self.asked, self.number, self.released = opened_with, [], 0, False
+        self.hanging, self.freed, self.error = False, threading.Event(), None
+        FakeCapture.made.append(self)
+
+    def isOpened(self):
+        return True
+
+    def set(self, what, value):
+        self.asked.append(what)
+
+    def grab(self):
+        if self.error:
+            raise self.error
+        if self.hanging:
+            self.freed.wait()
+            return False
+        time.sleep(0.005)
+        self.number += 1
+        return True
+
+    def retrieve(self, target=None):
+        target = np.empty((240, 320, 3), np.uint8) if target is None else target
+        target[:] = numbered(self.number)
+        return True, target
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Makes `source: 0` a FakeCapture, as on Windows."""
+    FakeCapture.made = []
+    monkeypatch.setattr(capture.sys, "platform", "win32")
+    monkeypatch.setattr(capture.cv2, "VideoCapture", FakeCapture)
+    return lambda: FakeCapture.made[-1]
+
+
+def test_a_camera_is_asked_for_mjpg_before_the_size(device, camera):
+    camera(0, size=(640, 480), fps=60)
+    assert device().opened_with == (0, cv2.CAP_DSHOW)
+    assert device().asked == [
+        cv2.CAP_PROP_FOURCC, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS
+    ]  # fmt: skip
+
+
+def test_a_picture_goes_with_the_time_it_was_grabbed(device, camera, monkeypatch):
+    grabbed = {}
+
+    def now_ns():
+        now = time.perf_counter_ns()
+        grabbed.setdefault(device().number if FakeCapture.made else 0, []).append(now)
+        return now
+
+    monkeypatch.setattr(live, "now_ns", now_ns)
+    node = camera(0)
+    step_for_frames(node, 10)
+    for frame in node.frames:
+        assert frame.capture_ns in grabbed[number_in(frame.array)]
+
+
+def test_a_hanging_camera_neither_blocks_a_step_nor_stays_unnoticed(device, camera):
+    node = camera(0, read_timeout=0.2, open_timeout=0.2)
+    step_for_frames(node, 2)
+    device().hanging = True
+    step_until(node, lambda: node.complaints)
+    assert "stopped giving pictures" in node.complaints[0]
+    with pytest.raises(EngineError, match="has not answered"):
+        step_until(node, lambda: False)
+    node.close()  # returns although the thread is still held
+    assert len(grab_threads()) == 1
+    device().freed.set()
+
+
+def test_an_error_inside_opencv_is_told_and_mended(device, camera):
+    node = camera(0)
+    step_for_frames(node, 2)
+    first = device()
+    first.error = cv2.error("the driver is confused")
+    step_until(node, lambda: node.complaints)
+    assert "the driver is confused" in node.complaints[0]
+    step_until(node, lambda: not node.complaints)
+    assert first.released and len(FakeCapture.made) == 2
+
+
+def test_a_camera_that_hangs_while_it_is_opened_is_bad_input(device, monkeypatch):
+    held = threading.Event()
+    monkeypatch.setattr(capture.cv2, "VideoCapture", lambda *_: held.wait() and FakeCapture())
+    with pytest.raises(BadInput, match="does not answer"):
+        make(OpenCV, source=0, read_timeout=0.05, open_timeout=0.05)
+    held.set()
+
+
+def test_a_camera_is_let_go_when_it_is_lost_and_when_the_node_closes(device, camera):
+    node = camera(0)
+    first = device()
+    step_for_frames(node, 2)
+    first.freed.set()
+    first.hanging = True  # from now on grab() gives False, as after unplugging
+    step_until(node, lambda: len(FakeCapture.made) == 2)
+    seen = len(node.frames)
+    step_for_frames(node, seen + 2)
+    assert first.released and node.complaints == []
+    node.close()
+    assert device().released and grab_threads() == []
+
+
+# --- the watchdog ---
+
+
+def test_watchdog_waits_longer_each_time_and_forgets_at_the_first_new_picture():
+    dog, still = Watchdog("camera 0", 2.0), numbered(5)
+    alarms = [second for second in range(0, 40) if dog.see(still, second * SECOND)]
+    assert alarms == [2, 6, 14, 30] and "camera 0 gives the same picture" in dog.trouble
+    assert not dog.see(numbered(6), 40 * SECOND) and dog.trouble is None
+    assert not dog.see(numbered(6), 41 * SECOND) and dog.see(numbered(6), 42 * SECOND)
+
+
+def test_watchdog_tells_a_black_picture_even_with_noise():
+    dog, noise = Watchdog("camera 0", 2.0), np.random.default_rng(1)
+    for second in range(4):
+        dog.see(noise.integers(0, 12, (240, 320, 3), np.uint8), second * SECOND)
+    assert "black" in dog.trouble
+
+
+def test_watchdog_can_be_turned_off():
+    dog = Watchdog("camera 0", 0)
+    assert not any(dog.see(numbered(5), second * SECOND) for second in range(100)) and dog.trouble is None
