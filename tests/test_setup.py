@@ -219,6 +219,16 @@ def test_a_broken_stamp_is_as_none(pip: SimpleNamespace, content: str) -> None:
     assert "numpy" in asked(pip)
 
 
+def test_a_missing_system_library_ends_the_setup(pip: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking() -> None:
+        raise EngineError("libGL")
+
+    monkeypatch.setattr(packages, "load_opencv", lacking)
+    with pytest.raises(EngineError, match="libGL"):
+        steps.setup(["--setup"])
+    assert not steps.STAMP.exists()  # so that the next setup looks again
+
+
 def test_the_benchmarks_rivals_are_not_needed(pip: SimpleNamespace) -> None:
     pip.lacks = {"iceoryx2"}
     steps.setup(["--setup"])
