@@ -89,9 +89,17 @@ def test_for_the_tests_their_tools_are_missing_too(checkout: Path) -> None:
 def test_a_venv_whose_python_does_not_start_is_a_sentence(checkout: Path) -> None:
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv" / "bin" / "python").write_text("not a program", encoding="utf-8")
+    (checkout / ".venv" / "pyvenv.cfg").write_text("", encoding="utf-8")
     _, result = start(sys.executable, checkout)
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "Delete that folder" in result.stderr and "--setup" in result.stderr
+
+
+def test_a_venv_that_is_none_is_not_started_for_ever(checkout: Path) -> None:
+    bare_python(checkout / ".venv")
+    (checkout / ".venv" / "pyvenv.cfg").unlink()
+    _, result = start(bare_python(checkout / "bare"), checkout)
+    assert result.returncode == 1 and "--setup" in result.stderr
 
 
 @posix_only

@@ -32,7 +32,7 @@ def launch(argv: list[str]) -> int:
 
 
 def _launch(argv: list[str]) -> int:
-    if venv_python().exists() and not in_venv():
+    if venv_exists() and not in_venv():
         return rerun(argv)
     require_python(sys.version_info[:2])
     if "--setup" in argv:
@@ -54,6 +54,11 @@ def _launch(argv: list[str]) -> int:
 
 def venv_python() -> Path:
     return VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def venv_exists() -> bool:
+    # Without pyvenv.cfg its Python would not know that it is in `.venv`, and would start itself over for ever.
+    return venv_python().exists() and (VENV / "pyvenv.cfg").exists()
 
 
 def in_venv() -> bool:
