@@ -280,11 +280,12 @@ def test_a_foreign_segment_is_refused_with_a_sentence(
         Segment.attach(NAME)
 
 
-@pytest.mark.parametrize("word", ["slot_count", "slot_stride", "slot_capacity", "reader_count"])
-@pytest.mark.parametrize("value", [0, 1 << 20, (1 << 64) - 1])
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [(word, value) for word in ("slot_count", "slot_stride", "slot_capacity", "reader_count")
+     for value in (0, 1 << 20, (1 << 64) - 1) if (word, value) != ("reader_count", 0)],
+)  # fmt: skip
 def test_an_impossible_ring_header_is_refused(owner: Segment, word: str, value: int) -> None:
-    if (word, value) == ("reader_count", 0):
-        pytest.skip("a ring may have no reader")
     owner.words[ring.WORD[word]] = value
     with pytest.raises(LayoutMismatch):
         reader(line=None)
