@@ -40,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run_engine.py", description="A person drives a generated figure, live.")
+    parser = argparse.ArgumentParser(
+        prog="run_engine.py",
+        description="A person drives a generated figure, live.",
+        epilog="Before all that: --setup [test | --no-run] installs what is needed; test runs the tests.",
+    )
     parser.add_argument("command", nargs="?", choices=["run", "schema"], default="run",
                         help="run (the default), or write the configs' JSON schema for editors")  # fmt: skip
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml", metavar="FILE",
