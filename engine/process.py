@@ -28,7 +28,9 @@ PR_SET_PDEATHSIG = 1
 
 def start(spec: dict, log: IO[bytes]) -> subprocess.Popen:
     """Start a worker and hand it its spec. Its stdin stays open as the death pipe; it writes to `log`."""
-    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONUTF8": "1"}
+    # One thread each: the nodes are the parallelism, and threads of theirs would only fight for the cores.
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1")
+    environment = {**single, **os.environ, "PYTHONUTF8": "1"}
     options: dict = {"start_new_session": True}  # Ctrl+C is for the supervisor alone
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
