@@ -59,13 +59,16 @@ def test_twenty_five_writers_killed_at_random_instants() -> None:
                 [sys.executable, "-c", textwrap.dedent(WRITER).replace("SIZE", str(SIZE)), NAME, str(epoch)],
                 cwd=ROOT, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
-            assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
-            end = time.perf_counter() + chance.uniform(0.0, 0.05)
-            while time.perf_counter() < end:
-                read_both()
-            writer.kill()
-            writer.wait()
-            writer.stdout.close()
+            assert writer.stdout is not None
+            try:
+                assert writer.stdout.readline() == "ready\n"
+                end = time.perf_counter() + chance.uniform(0.0, 0.05)
+                while time.perf_counter() < end:
+                    read_both()
+            finally:  # also when a frame was bad: nobody may be left writing for ever
+                writer.kill()
+                writer.wait()
+                writer.stdout.close()
         for _ in range(10):
             read_both()
         published = ring.newest_ordinal(owner)
