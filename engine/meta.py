@@ -1,56 +1,86 @@
-"""A slot's metadata as bytes: everything but the mark, which protects it."""
+"""A slot's metadata as bytes: everything but the mark, which protects it.
+
+Three parts, because they change at different rates: the head with every frame; the form (shape, dtype, format)
+hardly ever, so that both sides remember it; the lineage where there is one. At 60 frames a second every line of
+Python between two processes runs with cold caches, and remembering is what keeps a hop short.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+import struct
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from engine import layout
 from engine.frame import Source
 
+_CODES = [code for _, code in layout.META_FIELDS]
+_NAMES = [name for name, _ in layout.META_FIELDS]
+_FORM_AT, _LINEAGE_AT = _NAMES.index("payload_bytes"), _NAMES.index("source_count")
+HEAD = struct.Struct("<" + "".join(_CODES[:_FORM_AT]))  # seq, epoch, ordinal, the three times, version, flags
+FORM = struct.Struct("<" + "".join(_CODES[_FORM_AT:_LINEAGE_AT]))
+LINEAGE = struct.Struct("<" + "".join(_CODES[_LINEAGE_AT:]))
+NO_LINEAGE = bytes(LINEAGE.size)
+FORMAT_NAMES = {code: name for name, code in layout.PIXEL_FORMATS.items()}
+ROW_ORDER_NAMES = {code: name for name, code in layout.ROW_ORDERS.items()}
 
-class Meta(NamedTuple):
-    """What a slot says about its frame. Codes are those of engine/layout.py."""
 
-    seq: int
-    epoch: int
-    ordinal: int
-    capture_ns: int
-    capture_wall_ns: int
-    publish_ns: int
-    param_version: int
-    flags: int
-    payload_bytes: int
-    dtype: int
+class Form(NamedTuple):
+    """What frames of one kind have in common. `size`: bytes of payload; `packed`: the form itself as bytes."""
+
     shape: tuple[int, ...]
-    pixel_format: int
-    row_order: int
+    dtype: np.dtype
+    size: int
+    pixel_format: str
+    row_order: str
     canvas: tuple[int, int]
-    ids: tuple[int, ...]
-    sources: tuple[Source, ...]
+    packed: bytes
+
+
+@lru_cache(64)
+def form_of(shape: tuple[int, ...], dtype: Any, pixel_format: str, row_order: str, canvas: tuple[int, int]) -> Form:
+    """Raises `KeyError` or `TypeError` for a dtype, format or row order that there is not."""
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    packed = FORM.pack(
+        size, layout.DTYPE_CODES[kind], len(shape), *_padded(shape, layout.MAX_DIMS),
+        layout.PIXEL_FORMATS[pixel_format], layout.ROW_ORDERS[row_order], *canvas,
+    )  # fmt: skip
+    return Form(shape, kind, size, pixel_format, row_order, canvas, packed)
+
+
+@lru_cache(64)
+def form_from(packed: bytes) -> Form | None:
+    """The form that a writer has packed, or None where the bytes cannot be true."""
+    size, code, ndim, *rest = FORM.unpack(packed)
+    shape, (pixel_format, row_order, width, height) = rest[: layout.MAX_DIMS], rest[layout.MAX_DIMS :]
+    dtype = layout.NUMPY_DTYPES.get(code)
+    if dtype is None or ndim > layout.MAX_DIMS or math.prod(shape[:ndim]) * dtype.itemsize != size:
+        return None
+    return Form(
+        tuple(shape[:ndim]), dtype, size, FORMAT_NAMES.get(pixel_format, "NONE"),
+        ROW_ORDER_NAMES.get(row_order, "TOP_DOWN"), (width, height), packed,
+    )  # fmt: skip
+
+
+def pack_lineage(ids: tuple[int, ...], sources: tuple[Source, ...]) -> bytes:
+    """At most `layout.MAX_PEOPLE` ids and `layout.MAX_SOURCES` sources."""
+    names = tuple(number for source in sources for number in source)
+    padded = (*_padded(ids, layout.MAX_PEOPLE), *_padded(names, 3 * layout.MAX_SOURCES))
+    return LINEAGE.pack(len(sources), len(ids), *padded)
+
+
+def unpack_lineage(packed: bytes) -> tuple[tuple[int, ...], tuple[Source, ...]]:
+    """(ids, sources); never more than fit."""
+    if packed == NO_LINEAGE:
+        return (), ()
+    sources, people, *rest = LINEAGE.unpack(packed)
+    ids, names = rest[: min(people, layout.MAX_PEOPLE)], rest[layout.MAX_PEOPLE :]
+    return tuple(ids), tuple(Source(*names[3 * i : 3 * i + 3]) for i in range(min(sources, layout.MAX_SOURCES)))
 
 
 def _padded(values: tuple[int, ...], length: int) -> list[int]:
     return [*values, *[0] * (length - len(values))]
-
-
-def pack(meta: Meta) -> bytes:
-    """`layout.META.size` bytes."""
-    names = tuple(number for source in meta.sources for number in source)
-    return layout.META.pack(
-        *meta[:10], len(meta.shape), *_padded(meta.shape, layout.MAX_DIMS), meta.pixel_format, meta.row_order,
-        *meta.canvas, len(meta.sources), len(meta.ids), *_padded(meta.ids, layout.MAX_PEOPLE),
-        *_padded(names, 3 * layout.MAX_SOURCES),
-    )  # fmt: skip
-
-
-def unpack(data: bytes | memoryview) -> Meta:
-    """Never raises for the right number of bytes: what they say is the reader's to doubt."""
-    values = layout.META.unpack(data)
-    ndim, dims, after = values[10], values[11 : 11 + layout.MAX_DIMS], values[11 + layout.MAX_DIMS :]
-    pixel_format, row_order, width, height, sources, people, *rest = after
-    ids = tuple(rest[: min(people, layout.MAX_PEOPLE)])
-    names = rest[layout.MAX_PEOPLE :]
-    count = min(sources, layout.MAX_SOURCES)
-    named = tuple(Source(*names[3 * i : 3 * i + 3]) for i in range(count))
-    shape = dims[: min(ndim, layout.MAX_DIMS)]
-    return Meta(*values[:10], shape, pixel_format, row_order, (width, height), ids, named)  # type: ignore[call-arg]

@@ -82,5 +82,5 @@ def newest_ordinal(segment: Segment) -> int:
     head = segment.words[WORD["head"]]
     if head == geometry.base_seq:
         return geometry.base_ordinal
-    at = geometry.slot(head)
-    return meta.unpack(segment.buffer[at + layout.META_OFFSET : at + META_END]).ordinal
+    at = geometry.slot(head) + layout.META_OFFSET
+    return meta.HEAD.unpack(segment.buffer[at : at + meta.HEAD.size])[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from enum import Enum
 
 import numpy as np
@@ -14,9 +13,11 @@ from engine.frame import Flags, Frame
 from engine.ring import META_END, WORD, Geometry
 from engine.shm import Segment
 
-FORMAT_NAMES = {code: name for name, code in layout.PIXEL_FORMATS.items()}
-ROW_ORDER_NAMES = {code: name for name, code in layout.ROW_ORDERS.items()}
+FORM = slice(meta.HEAD.size, meta.HEAD.size + meta.FORM.size)
+LINEAGE = slice(FORM.stop, None)
+NO_FLAGS = Flags(0)
 ATTEMPTS = 4
+HEAD = WORD["head"]
 
 
 class Policy(Enum):
@@ -39,6 +40,8 @@ class RingReader:
         self.geometry = Geometry(segment)
         self._words = segment.words
         self._own = np.empty(0, np.uint8)
+        self._form: meta.Form | None = None
+        self._views: dict[int, np.ndarray] = {}
         if line is None:
             self.books = Books.private()
         else:
@@ -49,7 +52,7 @@ class RingReader:
     @property
     def pending(self) -> bool:
         """Is there a frame that was not read yet?"""
-        return self._words[WORD["head"]] > self.books.last_seq
+        return self._words[HEAD] > self.books.last_seq
 
     @property
     def retired(self) -> bool:
@@ -86,7 +89,7 @@ class RingReader:
     def _find(self, copy: bool) -> Frame | None:
         if self.policy is Policy.LATEST:
             return self._newest(copy)
-        head = self._words[WORD["head"]]  # R1
+        head = self._words[HEAD]  # R1
         seq = self.books.last_seq + 1
         while seq <= head:
             seq = max(seq, head - self.geometry.slots + 1)  # older ones are overwritten
@@ -96,12 +99,12 @@ class RingReader:
             if self._words[self.geometry.slot(seq) >> 3] > 2 * seq:
                 self.books.torn_retries += 1  # overwritten under our eyes
             seq += 1  # it is gone, or died with its writer: the ordinals will tell which
-            head = self._words[WORD["head"]]
+            head = self._words[HEAD]
         return None
 
     def _newest(self, copy: bool) -> Frame | None:
         for _ in range(ATTEMPTS):
-            head = self._words[WORD["head"]]  # R1
+            head = self._words[HEAD]  # R1
             if head <= self.books.last_seq:
                 return None
             frame = self._take(head, copy)
@@ -116,31 +119,33 @@ class RingReader:
         if self._words[at >> 3] != 2 * seq:  # R2
             return None
         atomics.fence()
-        about = meta.unpack(self.segment.buffer[at + layout.META_OFFSET : at + META_END])  # R3
-        array = self._payload(at, about)
-        if array is not None and copy:
-            array = self._copied(array)
+        packed = bytes(self.segment.buffer[at + layout.META_OFFSET : at + META_END])  # R3
+        form = meta.form_from(packed[FORM])
+        array = None
+        if form is not None and form.size <= self.geometry.capacity:
+            array = self._copied(self._view(at, form)) if copy else self._view(at, form)
         atomics.fence()
         if self._words[at >> 3] != 2 * seq:  # R4: whatever was read since R2 is void
             return None
-        if array is None or about.seq != seq:
+        number, epoch, ordinal, capture_ns, wall_ns, publish_ns, version, flags = meta.HEAD.unpack_from(packed)
+        if form is None or array is None or number != seq:
             raise LayoutMismatch(f"Frame {seq} of ring {self.segment.name} describes itself wrongly.")
+        ids, sources = meta.unpack_lineage(packed[LINEAGE])
         return Frame(
-            array, seq, about.epoch, about.ordinal, about.capture_ns, about.capture_wall_ns, about.publish_ns,
-            about.param_version, Flags(about.flags), FORMAT_NAMES.get(about.pixel_format, "NONE"),
-            ROW_ORDER_NAMES.get(about.row_order, "TOP_DOWN"), about.canvas, about.ids, about.sources, self.stream,
+            array, seq, epoch, ordinal, capture_ns, wall_ns, publish_ns, version, Flags(flags) if flags else NO_FLAGS,
+            form.pixel_format, form.row_order, form.canvas, ids, sources, self.stream,
         )  # fmt: skip
 
-    def _payload(self, at: int, about: meta.Meta) -> np.ndarray | None:
-        """A view of the slot's payload, or None where the metadata cannot be true."""
-        dtype = layout.NUMPY_DTYPES.get(about.dtype)
-        if dtype is None or about.payload_bytes > self.geometry.capacity:
-            return None
-        if math.prod(about.shape) * dtype.itemsize != about.payload_bytes:
-            return None
-        start = at + layout.SLOT_META_BYTES
-        view = self.segment.data[start : start + about.payload_bytes].view(dtype).reshape(about.shape)
-        view.flags.writeable = False
+    def _view(self, at: int, form: meta.Form) -> np.ndarray:
+        """The slot's payload as an array that cannot be written to; made once per slot and form."""
+        if form is not self._form:
+            self._form, self._views = form, {}
+        view = self._views.get(at)
+        if view is None:
+            start = at + layout.SLOT_META_BYTES
+            view = self.segment.data[start : start + form.size].view(form.dtype).reshape(form.shape)
+            view.flags.writeable = False
+            self._views[at] = view
         return view
 
     def _copied(self, view: np.ndarray) -> np.ndarray:
@@ -152,4 +157,5 @@ class RingReader:
         return own
 
     def close(self) -> None:
+        self._views = {}
         self.segment.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -19,22 +18,25 @@ from engine.ring import META_END, WORD, Geometry, newest_ordinal
 from engine.shm import Segment
 from engine.wake import Ringer
 
+HEAD, GRANTED = WORD["head"], WORD["granted_epoch"]
+NOTHING = np.empty(0, np.uint8)
+
 
 class Slot:
     """A frame being written in place. Leaving the `with` block publishes it; an exception abandons it."""
 
-    __slots__ = ("_about", "_writer", "array", "flags", "seq")
+    __slots__ = ("_begun", "_writer", "array", "flags")
 
-    def __init__(self, writer: RingWriter, seq: int, array: np.ndarray, flags: int, about: dict[str, Any]):
-        self._writer, self.seq, self.array, self.flags, self._about = writer, seq, array, flags, about
+    def __init__(self, writer: RingWriter, array: np.ndarray, flags: int, begun: tuple):
+        self._writer, self.array, self.flags, self._begun = writer, array, flags, begun
 
     def __enter__(self) -> Slot:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        array, self.array = self.array, np.empty(0)  # from here on the slot is the readers'
+        self.array = NOTHING  # from here on the slot is the readers'
         if kind is None:
-            self._writer._commit(self.seq, array.dtype, array.shape, int(self.flags), self._about)
+            self._writer._commit(int(self.flags), *self._begun)
 
 
 class RingWriter:
@@ -48,6 +50,9 @@ class RingWriter:
         self.segment, self.epoch, self.stream = segment, epoch, stream
         self.geometry = Geometry(segment)
         self._words, self._ringer = segment.words, Ringer()
+        self._lines = [self.geometry.line(reader) for reader in range(self.geometry.readers)]
+        self._form: meta.Form | None = None
+        self._views: dict[int, np.ndarray] = {}
         self._fence_off()
         self._words[WORD["epoch"]] = epoch
         self._words[WORD["ended"]] = 0
@@ -68,7 +73,7 @@ class RingWriter:
         self._successor = self.head > geometry.base_seq
 
     def _fence_off(self) -> None:
-        if self._words[WORD["granted_epoch"]] != self.epoch:
+        if self._words[GRANTED] != self.epoch:
             raise WriterFenced(f"A newer process writes ring {self.segment.name}; this one stops.")
 
     def _next(self) -> int:
@@ -96,69 +101,66 @@ class RingWriter:
         The frame inherits the capture time of its oldest `source`; without one it is captured now, or at
         `capture_ns`. Raises `FrameTooLarge` (nothing was begun), `WriterFenced`.
         """
-        self._fence_off()  # W1
-        kind = np.dtype(dtype)
-        size = math.prod(shape) * kind.itemsize
-        if size > self.geometry.capacity:
+        if self._words[GRANTED] != self.epoch:  # W1
+            self._fence_off()
+        form = meta.form_of(tuple(shape), dtype, pixel_format, row_order, canvas)
+        if form.size > self.geometry.capacity:
             raise FrameTooLarge(
-                f"A frame of {size} bytes does not fit ring {self.segment.name}, "
+                f"A frame of {form.size} bytes does not fit ring {self.segment.name}, "
                 f"whose slots hold {self.geometry.capacity}.",
-                size,
+                form.size,
             )
-        sources = (source,) if isinstance(source, Frame) else tuple(source)[: layout.MAX_SOURCES]
-        oldest = min(sources, key=lambda s: s.capture_ns, default=None)
+        lineage = meta.NO_LINEAGE
+        if source or ids:
+            sources = (source,) if isinstance(source, Frame) else tuple(source)[: layout.MAX_SOURCES]
+            lineage = meta.pack_lineage(tuple(ids)[: layout.MAX_PEOPLE], tuple(s.source for s in sources))
+            if capture_ns is None and sources:
+                oldest = min(sources, key=lambda s: s.capture_ns)
+                capture_ns, capture_wall_ns = oldest.capture_ns, oldest.capture_wall_ns
         if capture_ns is None:
-            capture_ns, capture_wall_ns = (oldest.capture_ns, oldest.capture_wall_ns) if oldest else (now_ns(), None)
-        about = {
-            "capture_ns": capture_ns,
-            "capture_wall_ns": wall_ns() if capture_wall_ns is None else capture_wall_ns,
-            "param_version": param_version,
-            "pixel_format": layout.PIXEL_FORMATS[pixel_format],
-            "row_order": layout.ROW_ORDERS[row_order],
-            "canvas": canvas,
-            "ids": tuple(ids)[: layout.MAX_PEOPLE],
-            "sources": tuple(s.source for s in sources),
-        }
+            capture_ns = now_ns()
+        if capture_wall_ns is None:
+            capture_wall_ns = wall_ns()
         seq = self._next()
         at = self.geometry.slot(seq)
-        start = at + layout.SLOT_META_BYTES
-        array = self.segment.data[start : start + size].view(kind).reshape(shape)
+        array = self._view(at, form)
         self._words[at >> 3] = 2 * seq - 1  # W2: from here on the slot's old frame is gone
         atomics.fence()
-        return Slot(self, seq, array, flags, about)
+        return Slot(self, array, flags, (seq, at, form.packed, capture_ns, capture_wall_ns, param_version, lineage))
 
-    def _commit(self, seq: int, dtype: np.dtype, shape: tuple[int, ...], flags: int, about: dict[str, Any]) -> None:
-        self._fence_off()
+    def _view(self, at: int, form: meta.Form) -> np.ndarray:
+        """The slot's payload as an array; made once per slot and form."""
+        if form is not self._form:
+            self._form, self._views = form, {}
+        view = self._views.get(at)
+        if view is None:
+            start = at + layout.SLOT_META_BYTES
+            view = self.segment.data[start : start + form.size].view(form.dtype).reshape(form.shape)
+            self._views[at] = view
+        return view
+
+    def _commit(
+        self, flags: int, seq: int, at: int, form: bytes, capture_ns: int, wall_ns: int, version: int, lineage: bytes
+    ) -> None:
+        words = self._words
+        if words[GRANTED] != self.epoch:
+            self._fence_off()
         if self._successor:
             flags, self._successor = flags | layout.FLAGS["FIRST_AFTER_RESTART"], False
-        size = math.prod(shape) * dtype.itemsize
-        packed = meta.pack(
-            meta.Meta(
-                seq=seq,
-                epoch=self.epoch,
-                ordinal=self.ordinal + 1,
-                publish_ns=now_ns(),
-                flags=flags,
-                payload_bytes=size,
-                dtype=layout.DTYPE_CODES[dtype],
-                shape=shape,
-                **about,
-            )  # fmt: skip
-        )
-        at = self.geometry.slot(seq)
-        self.segment.buffer[at + layout.META_OFFSET : at + META_END] = packed  # W3, protected by the mark
+        ordinal = self.ordinal + 1
+        head = meta.HEAD.pack(seq, self.epoch, ordinal, capture_ns, wall_ns, now_ns(), version, flags)
+        self.segment.buffer[at + layout.META_OFFSET : at + META_END] = head + form + lineage  # W3
         atomics.fence()
-        self._words[at >> 3] = 2 * seq  # W4: the frame is whole
+        words[at >> 3] = 2 * seq  # W4: the frame is whole
         atomics.fence()
-        self._words[WORD["head"]] = seq  # W5: the frame is published
+        words[HEAD] = seq  # W5: the frame is published
         self.head = self._last = seq
-        self.ordinal += 1
+        self.ordinal = ordinal
         self.ring()  # W6
 
     def ring(self) -> None:
         """Wake whoever waits for this ring."""
-        geometry, words = self.geometry, self._words
-        self._ringer.ring([words[geometry.line(reader)] for reader in range(geometry.readers)])
+        self._ringer.ring([self._words[line] for line in self._lines])
 
     def wait_for_readers(self, timeout_s: float, all_read: bool = False) -> bool:
         """Lossless rings only: wait until everyone has read the frame that the next one would overwrite.
@@ -181,4 +183,5 @@ class RingWriter:
 
     def close(self) -> None:
         self._ringer.close()
+        self._views = {}
         self.segment.close()

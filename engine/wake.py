@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 LOOPBACK = "127.0.0.1"
+HOST = LOOPBACK.encode()
 
 
 class Doorbell:
@@ -23,12 +24,15 @@ class Doorbell:
         # One waiting datagram says all there is to say: keep the queue short, let the rest be dropped.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.port: int = self._socket.getsockname()[1]
+        self._timeout_s = 0.0
 
     def wait(self, timeout_s: float) -> None:
         """Return at a ring, or after `timeout_s`, or for no reason at all."""
         if timeout_s <= 0:
             return
-        self._socket.settimeout(timeout_s)
+        if timeout_s != self._timeout_s:
+            self._timeout_s = timeout_s
+            self._socket.settimeout(timeout_s)
         with suppress(OSError):  # a time-out is one
             self._socket.recv(1)
 
@@ -46,8 +50,9 @@ class Ringer:
     def ring(self, ports: Iterable[int]) -> None:
         for port in ports:
             if 0 < port < 65536:
+                # The host as bytes: Python would take a text through its codec for international names, each time.
                 with suppress(OSError):
-                    self._socket.sendto(b"!", (LOOPBACK, port))
+                    self._socket.sendto(b"!", (HOST, port))
 
     def close(self) -> None:
         self._socket.close()
