@@ -6,15 +6,17 @@ and any other foreign reader start here. Every row says in engine/layout.py who 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine import atomics, layout
 from engine.clock import now_ns
-from engine.errors import LayoutMismatch, NotReady
+from engine.errors import LayoutMismatch, NotReady, SegmentError
 from engine.histogram import Histogram
 from engine.shm import Segment
 
+FRESH_NS, WATCH_S = 2_000_000_000, 0.5  # a beat younger than this may be followed by another within that time
 PHASE_NAMES = {code: name for name, code in layout.PHASES.items()}
 
 
@@ -171,6 +173,20 @@ class Directory:
 
     def close(self) -> None:
         self.segment.close()
+
+
+def directory_beats(engine: str) -> bool:
+    """Does a supervisor keep this directory alive? A dead one's does not beat on; that takes a moment to see."""
+    try:
+        directory = Directory.attach(engine)
+    except SegmentError:
+        return False
+    before = directory["beat_ns"]
+    if directory["state"] == layout.STATES["READY"] and now_ns() - before < FRESH_NS:
+        time.sleep(WATCH_S)
+    beats = directory["beat_ns"] != before
+    directory.close()
+    return beats
 
 
 def _get_text(buffer: memoryview, at: int, size: int) -> str:

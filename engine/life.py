@@ -16,7 +16,7 @@ from engine.config import NodeSpec
 from engine.decide import SECOND, Observed
 from engine.directory import NodeRow
 
-LOG_BYTES = 5_000_000  # a log longer than this is moved aside at the next start of its node
+LOG_BYTES = 5_000_000  # a log longer than this is copied aside and begun anew
 LAST_LINES = 100
 
 
@@ -32,6 +32,7 @@ class Life:
         self.process: subprocess.Popen | None = None
         self.identity = b""
         self.wanted = True
+        self.paused = False
         self.finished = False  # offline: has done all there is to do
         self.has_run = False
         self.epoch = self.version = 0
@@ -98,13 +99,18 @@ class Life:
         self.ready_ns = self.asked_ns = self.terminated_ns = 0
 
     def _open_log(self) -> IO[bytes]:
-        with suppress(OSError):
-            if self.log.stat().st_size > LOG_BYTES:
-                shutil.move(self.log, self.log.with_suffix(".old.log"))
         try:
             return open(self.log, "ab")
         except OSError:  # a full disk must not stop the show
             return open(os.devnull, "ab")
+
+    def trim_log(self) -> None:
+        """Keep the log of a node that runs for weeks small. The node appends, so it goes on at the new beginning."""
+        with suppress(OSError):
+            if self.log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".old.log"))
+                os.truncate(self.log, 0)
+                self._life_from = 0
 
     def last_lines(self) -> list[str]:
         """What the node said last in the life that has just ended."""

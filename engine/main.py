@@ -16,7 +16,7 @@ from engine.clock import now_ns
 from engine.errors import BadInput, EngineError, Exit
 from engine.frame import Frame
 from engine.process import ROOT
-from engine.session import replace_text
+from engine.session import part_of, replace_text
 from engine.status import Status
 from engine.supervisor import Supervisor
 
@@ -66,18 +66,22 @@ def _require_writable(target: Path | None) -> None:
     """Find out before the show, not after it. Raises `BadInput`."""
     if target is None:
         return
-    folder = target.resolve().parent
-    if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        why = "is a folder" if target.is_dir() else "is in a folder that does not exist or may not be written to"
-        raise BadInput(f"{target} {why}. Choose another file.")
+    if target.exists() and not target.is_file():
+        raise BadInput(f"{target} is a folder or a device. Choose another file.")
+    try:
+        part_of(target).write_bytes(b"")
+        part_of(target).unlink()
+    except OSError as error:
+        raise BadInput(f"{target} cannot be written: {error.strerror}. Choose another file.") from error
 
 
 def run(config: configs.Config, options: argparse.Namespace) -> int:
     """Run an engine until it ends, by itself, by Ctrl+C or after --seconds."""
     stop = {"asked": False}
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: stop.update(asked=True))
+        number = getattr(signal, name, None)
+        if number and (name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN):  # nohup means it
+            signal.signal(number, lambda *_: stop.update(asked=True))
     with Status() as status, Supervisor(config, status.say) as supervisor:
         started = now_ns()
         status.say(
@@ -92,19 +96,29 @@ def run(config: configs.Config, options: argparse.Namespace) -> int:
                 figures = _figures(supervisor, started)  # as the show was, not as its ending is
                 supervisor.stop()
         figures = figures or _figures(supervisor, started)
-        if options.stats:
-            replace_text(options.stats, json.dumps(figures, indent=2) + "\n")
-        if options.snapshot:
-            _write_picture(options.snapshot, supervisor.picture())
+        _write(options, figures, supervisor)
         if supervisor.failure:
             raise supervisor.failure
-        if supervisor.offline and not stop["asked"]:
-            status.say(f"Done: {supervisor.lives[-1].row['steps']} frames.")
+        if supervisor.offline:
+            done = supervisor.lives[-1].row["steps"]
+            finished = all(life.finished for life in supervisor.lives)
+            status.say(f"Done: {done} frames." if finished else f"Stopped after {done} frames; nothing was completed.")
     return Exit.OK
 
 
 def _figures(supervisor: Supervisor, started_ns: int) -> dict:
     return {"seconds": round((now_ns() - started_ns) / 1e9, 3), **supervisor.figures()}
+
+
+def _write(options: argparse.Namespace, figures: dict, supervisor: Supervisor) -> None:
+    """Write what was asked for. Raises `BadInput` when a target has become unwritable meanwhile."""
+    try:
+        if options.stats:
+            replace_text(options.stats, json.dumps(figures, indent=2) + "\n")
+        if options.snapshot:
+            _write_picture(options.snapshot, supervisor.picture())
+    except OSError as error:
+        raise BadInput(f"{error.filename} cannot be written: {error.strerror}. Choose another file.") from error
 
 
 def _write_picture(path: Path, frame: Frame | None) -> None:
@@ -118,6 +132,5 @@ def _write_picture(path: Path, frame: Frame | None) -> None:
     array = frame.array if frame.row_order == "TOP_DOWN" else cv2.flip(frame.array, 0)
     if frame.pixel_format in to_bgr:
         array = cv2.cvtColor(array, to_bgr[frame.pixel_format])
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(cv2.imencode(".png", array)[1].tobytes())
-    os.replace(part, path)
+    part_of(path).write_bytes(cv2.imencode(".png", array)[1].tobytes())
+    os.replace(part_of(path), path)

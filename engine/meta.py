@@ -42,7 +42,9 @@ class Form(NamedTuple):
 
 @lru_cache(64)
 def form_of(shape: tuple[int, ...], dtype: Any, pixel_format: str, row_order: str, canvas: tuple[int, int]) -> Form:
-    """Raises `KeyError` or `TypeError` for a dtype, format or row order that there is not."""
+    """Raises `ValueError`, `KeyError` or `TypeError` for a shape, dtype, format or row order that there is not."""
+    if len(shape) > layout.MAX_DIMS or any(length < 0 for length in shape):
+        raise ValueError(f"A frame of shape {shape} is not possible; up to {layout.MAX_DIMS} lengths, none negative.")
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     packed = FORM.pack(

@@ -57,7 +57,8 @@ def receive_spec() -> dict:
 
 
 def _wait_for_end_of_pipe() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin, whose lock would be held at interpreter exit
+        pass
     os._exit(Exit.ORPHANED)
 
 

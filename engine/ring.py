@@ -76,11 +76,16 @@ def create(
     return segment
 
 
-def newest_ordinal(segment: Segment) -> int:
+def newest_ordinal(segment: Segment, geometry: Geometry) -> int:
     """How many frames a ring's stream has published."""
-    geometry = Geometry(segment)
     head = segment.words[WORD["head"]]
     if head == geometry.base_seq:
         return geometry.base_ordinal
     at = geometry.slot(head) + layout.META_OFFSET
     return meta.HEAD.unpack(segment.buffer[at : at + meta.HEAD.size])[2]
+
+
+def newest_whole(segment: Segment, geometry: Geometry) -> int:
+    """The highest number of a whole frame, by the slots alone; for a ring whose header was damaged."""
+    marks = (segment.words[geometry.slot(index) >> 3] for index in range(geometry.slots))
+    return max((mark // 2 for mark in marks if mark % 2 == 0), default=0) or geometry.base_seq

@@ -35,6 +35,7 @@ class Slot:
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         self.array = NOTHING  # from here on the slot is the readers'
+        self._writer._open = False
         if kind is None:
             self._writer._commit(int(self.flags), *self._begun)
 
@@ -51,6 +52,7 @@ class RingWriter:
         self.geometry = Geometry(segment)
         self._words, self._ringer = segment.words, Ringer()
         self._lines = [self.geometry.line(reader) for reader in range(self.geometry.readers)]
+        self._open = False  # is a frame being written?
         self._form: meta.Form | None = None
         self._views: dict[int, np.ndarray] = {}
         self._fence_off()
@@ -69,7 +71,7 @@ class RingWriter:
             if touched > self.head:
                 words[at] = 2 * touched - 1  # whole or not, it was never published: nobody may read it
                 self._last = max(self._last, touched)
-        self.ordinal = newest_ordinal(self.segment)
+        self.ordinal = newest_ordinal(self.segment, geometry)
         self._successor = self.head > geometry.base_seq
 
     def _fence_off(self) -> None:
@@ -99,10 +101,13 @@ class RingWriter:
         """Open the next slot for writing in place; use it in a `with` block and fill all of `slot.array`.
 
         The frame inherits the capture time of its oldest `source`; without one it is captured now, or at
-        `capture_ns`. Raises `FrameTooLarge` (nothing was begun), `WriterFenced`.
+        `capture_ns`. Raises `FrameTooLarge` (nothing was begun), `WriterFenced`, `RuntimeError` inside another
+        frame's block, and `ValueError`, `KeyError` or `TypeError` for a form that there is not.
         """
         if self._words[GRANTED] != self.epoch:  # W1
             self._fence_off()
+        if self._open:
+            raise RuntimeError("A frame of this output is still being written; leave its `with` block first.")
         form = meta.form_of(tuple(shape), dtype, pixel_format, row_order, canvas)
         if form.size > self.geometry.capacity:
             raise FrameTooLarge(
@@ -124,6 +129,7 @@ class RingWriter:
         seq = self._next()
         at = self.geometry.slot(seq)
         array = self._view(at, form)
+        self._open = True
         self._words[at >> 3] = 2 * seq - 1  # W2: from here on the slot's old frame is gone
         atomics.fence()
         return Slot(self, array, flags, (seq, at, form.packed, capture_ns, capture_wall_ns, param_version, lineage))

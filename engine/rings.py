@@ -11,7 +11,7 @@ from engine.clock import now_ns
 from engine.config import Config, StreamSpec
 from engine.directory import Directory
 from engine.frame import Frame
-from engine.ring import WORD, Geometry, newest_ordinal
+from engine.ring import WORD, Geometry, newest_ordinal, newest_whole
 from engine.ring_reader import Policy, RingReader
 from engine.session import Session
 from engine.shm import Segment
@@ -21,14 +21,28 @@ LINGER_NS = 2_000_000_000  # how long a retired ring stays mapped here, for read
 
 @dataclass
 class Stream:
-    """One stream and the ring that carries it now."""
+    """One stream and the ring that carries it now.
+
+    geometry, header: as they were when the ring was made. The memory itself is a place where any node may err.
+    """
 
     spec: StreamSpec
     row: int
     ring: Segment
+    geometry: Geometry = field(init=False)
+    header: bytes = field(init=False)
     generation: int = 1
     epoch: int = 0
     retired: list[tuple[int, Segment]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.carry_on(self.ring)
+
+    def carry_on(self, new: Segment) -> None:
+        self.ring, self.geometry, self.header = new, Geometry(new), bytes(new.buffer[: layout.RING["state"]])
+
+    def books(self, line: int) -> Books:
+        return Books(self.ring.words, self.geometry.line(line))
 
 
 class Rings:
@@ -52,23 +66,31 @@ class Rings:
     def grant(self, stream: Stream, epoch: int) -> None:
         """From now on only the writer with this epoch may write."""
         stream.epoch = epoch
+        if stream.ring.buffer[: len(stream.header)] != stream.header:  # a node has written where it must not
+            stream.ring.buffer[: len(stream.header)] = stream.header
+            stream.ring.words[WORD["head"]] = newest_whole(stream.ring, stream.geometry)
+            stream.ring.words[WORD["state"]] = layout.STATES["READY"]
         stream.ring.words[WORD["granted_epoch"]] = epoch
 
     def grow(self, row: int, needed: int) -> None:
-        """Give a stream a ring with slots of at least `needed` bytes. Raises `ShmFull`; then the old ring stays."""
+        """Give a stream a ring with slots of at least `needed` bytes, and some more, so that it is not soon again.
+
+        Raises `ShmFull`, `EngineError`; then the old ring stays.
+        """
         stream = self.streams[row]
         old = stream.ring
-        if needed <= Geometry(old).capacity:
+        if needed <= stream.geometry.capacity:
             return
         generation = stream.generation + 1
         new = self._create(
-            stream.spec, row, generation, capacity=needed,
-            base_seq=old.words[WORD["head"]], base_ordinal=newest_ordinal(old),
+            stream.spec, row, generation, capacity=max(needed, stream.geometry.capacity * 3 // 2),
+            base_seq=old.words[WORD["head"]], base_ordinal=newest_ordinal(old, stream.geometry),
         )  # fmt: skip
         lines = slice(layout.READER_LINES, layout.READER_LINES + len(stream.spec.readers) * layout.READER_LINE_BYTES)
         new.data[lines] = old.data[lines]
         new.words[WORD["granted_epoch"]] = stream.epoch
-        stream.ring, stream.generation = new, generation
+        stream.generation = generation
+        stream.carry_on(new)
         self._directory.set_stream(row, new, generation)
         old.words[WORD["state"]] = layout.STATES["RETIRED"]
         stream.retired.append((now_ns(), old))
@@ -84,8 +106,7 @@ class Rings:
         for stream in self.streams:
             for line, (reader, _) in enumerate(stream.spec.readers):
                 if reader == node:
-                    at = Geometry(stream.ring).line(line) + (layout.READER["port"] >> 3)
-                    stream.ring.words[at] = 0
+                    stream.ring.words[stream.geometry.line(line) + (layout.READER["port"] >> 3)] = 0
 
     def figures(self) -> dict[str, dict]:
         """What --stats prints under "streams", counted by the writers and readers themselves."""
@@ -94,7 +115,7 @@ class Rings:
             readers = {}
             twice = Counter(node for node, _ in stream.spec.readers)
             for line, (node, port) in enumerate(stream.spec.readers):
-                books = Books(stream.ring.words, Geometry(stream.ring).line(line))
+                books = stream.books(line)
                 latest = self._policies[node, port] is Policy.LATEST
                 name = node if twice[node] == 1 else f"{node}.{port}"
                 readers[name] = {
@@ -104,13 +125,13 @@ class Rings:
                     "lost": books.lost,
                     "torn_retries": books.torn_retries,
                 }
-            figures[stream.spec.name] = {"published": newest_ordinal(stream.ring), "readers": readers}
+            figures[stream.spec.name] = {"published": newest_ordinal(stream.ring, stream.geometry), "readers": readers}
         return figures
 
     def missed(self, node: str) -> int:
         """How many frames a node did not get because it was not there in time, all its inputs together."""
         return sum(
-            Books(stream.ring.words, Geometry(stream.ring).line(line)).missed
+            stream.books(line).missed
             for stream in self.streams
             for line, (reader, _) in enumerate(stream.spec.readers)
             if reader == node

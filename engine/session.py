@@ -43,15 +43,15 @@ class Session:
             self._manifest.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self._manifest.with_suffix(".lock"))
             self._lock.acquire(timeout=0)
+            self.swept = self._sweep()
+            self._write()
         except Timeout:
             raise AlreadyRunning(
                 f"An engine named {engine!r} runs already (process {self._read().get('pid', 'unknown')}). "
                 "Stop it first, or give this one another name under engine: name:."
             ) from None
         except OSError as error:
-            raise EngineError(f"The folder {self._manifest.parent} cannot be used: {error.strerror}.") from error
-        self.swept = self._sweep()
-        self._write()
+            raise self._unusable(error) from error
 
     @property
     def logs(self) -> Path:
@@ -60,15 +60,23 @@ class Session:
         return folder
 
     def note(self, segment: str) -> str:
-        """Remember a segment before it is made, so that a kill in between leaves nothing unknown."""
+        """Remember a segment before it is made, so that a kill in between leaves nothing unknown.
+
+        Raises `EngineError` when that cannot be written down; then it must not be made.
+        """
         self._segments.append(segment)
-        self._write()
+        try:
+            self._write()
+        except OSError as error:
+            self._segments.remove(segment)
+            raise self._unusable(error) from error
         return segment
 
     def forget(self, segment: str) -> None:
         """The segment was unlinked."""
         self._segments.remove(segment)
-        self._write()
+        with suppress(OSError):  # a name too many in the manifest does no harm
+            self._write()
 
     def ring_name(self, stream: int, generation: int) -> str:
         """At most 30 characters, which is what macOS allows."""
@@ -81,6 +89,12 @@ class Session:
         with suppress(OSError):
             self._manifest.unlink(missing_ok=True)
         self._lock.release()
+
+    def _unusable(self, error: OSError) -> EngineError:
+        return EngineError(
+            f"The folder {self._manifest.parent} cannot be written to: {error.strerror}. "
+            "Make room or give yourself the right, or name another one in UTSUSHI_HOME."
+        )
 
     def _sweep(self) -> int:
         """Remove what a dead engine of this name left; returns how many segments that were."""
@@ -102,9 +116,14 @@ class Session:
         replace_text(self._manifest, text)
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(path.name + ".part")
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old or the new one, never half of it."""
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     part.write_text(text, encoding="utf-8")
     for attempt in range(10):
         try:

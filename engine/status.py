@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from engine.histogram import percentile_ms
 from engine.life import Life
 from engine.supervisor import Supervisor
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # what would steer a terminal instead of standing on it
 PERIOD_NS = 1_000_000_000
 STYLES = {"RUNNING": "green", "FINISHED": "green", "DEGRADED": "yellow", "PAUSED": "cyan"}
 
@@ -53,7 +56,9 @@ class Status:
             self._live.stop()
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False, soft_wrap=True)
+        """One line for a person. Whoever reads our output may go, or its disk be full; the show goes on."""
+        with suppress(OSError):
+            self.console.print(CONTROL.sub("?", line), markup=False, soft_wrap=True)
 
     def update(self, supervisor: Supervisor) -> None:
         seconds = (now_ns() - self._updated_ns) / 1e9
@@ -68,7 +73,8 @@ class Status:
         ages = np.sum([self._fresh(f"age of {life.name}", life.row.latency_ns.counts()) for life in last], axis=0)
         p50, p99 = percentile_ms(ages, 50), percentile_ms(ages, 99)
         if self._live:
-            self._live.update(_table(lines, p50, p99), refresh=True)
+            with suppress(OSError):
+                self._live.update(_table(lines, p50, p99), refresh=True)
         else:
             elapsed = (now_ns() - self._started_ns) / 1e9
             self.say(f"{elapsed:5.0f} s | {' | '.join(map(_plain, lines))} | latency {p50:.0f}/{p99:.0f} ms")
@@ -98,7 +104,8 @@ class Status:
         elif self._live:
             bar = Progress(BarColumn(), MofNCompleteColumn(), TextColumn(f"frames, {left}"))
             bar.add_task("", total=total, completed=done)
-            self._live.update(bar, refresh=True)
+            with suppress(OSError):
+                self._live.update(bar, refresh=True)
         else:
             filled = min(30, round(30 * done / total))
             self.say(f"[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} frames, {left}")
@@ -120,7 +127,7 @@ def _table(lines: list[Line], p50_ms: float, p99_ms: float) -> Table:
     for line in lines:
         state = f"[{STYLES.get(line.state, 'red')}]{line.state.lower()}[/]"
         table.add_row(
-            line.name, state + (f"\n{escape(line.text)}" if line.text else ""), f"{line.fps:.1f}",
+            line.name, state + ("\n" + escape(CONTROL.sub("?", line.text)) if line.text else ""), f"{line.fps:.1f}",
             f"{line.p50_ms:.1f}", f"{line.p95_ms:.1f}", str(line.skipped), str(line.restarts),
         )  # fmt: skip
     return table

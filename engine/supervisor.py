@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from engine import config as configs
 from engine import decide, job, layout, shm, stats
@@ -15,8 +16,8 @@ from engine.bus import Ack, Error, Grow, Log, Message, Pause, Server, Set, Start
 from engine.clock import now_ns
 from engine.config import Config
 from engine.decide import SECOND, Action
-from engine.directory import Directory
-from engine.errors import ConfigError, EngineError, Exit, ShmFull
+from engine.directory import Directory, directory_beats, segment_name
+from engine.errors import AlreadyRunning, ConfigError, EngineError, Exit
 from engine.frame import Frame
 from engine.life import Life
 from engine.rings import Rings
@@ -54,7 +55,9 @@ class Supervisor:
         shm.require_space(configs.needed_bytes(config), f"this config, with {len(config.streams)} streams,")
         self.server = Server(config.engine.port)
         rows = {spec.name: row for row, spec in enumerate(config.nodes)}
-        session.note(f"utsu_{config.engine.name}_dir")
+        if directory_beats(config.engine.name):  # its lock file was deleted, or is another user's
+            raise AlreadyRunning(f"An engine named {config.engine.name!r} runs already, from another home folder.")
+        session.note(segment_name(config.engine.name))
         self.directory = Directory.create(
             config.engine.name, session.id, list(rows), [(stream.name, rows[stream.node]) for stream in config.streams]
         )
@@ -71,13 +74,14 @@ class Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for life in self.lives:
-            life.kill()
-        self.directory["state"] = layout.STATES["RETIRED"]
-        self.rings.close()
-        self.directory.close()
-        self.server.close()
-        self.session.close()
+        with ExitStack() as steps:  # each of them, whatever becomes of the others; the last one first
+            steps.callback(self.session.close)
+            steps.callback(self.server.close)
+            steps.callback(self.directory.close)
+            steps.callback(self.rings.close)
+            self.directory["state"] = layout.STATES["RETIRED"]
+            for life in self.lives:
+                life.kill()
 
     # --- the loop ---
 
@@ -94,6 +98,8 @@ class Supervisor:
         for life in self.lives:
             self._apply(life)
         self.rings.tidy()
+        for life in self.lives:
+            life.trim_log()
         if self._stopping_ns:
             self._stop_next()
         elif self.offline and all(life.finished for life in self.lives):
@@ -154,7 +160,7 @@ class Supervisor:
             self.rings.grant(self.rings.streams[row], life.epoch + 1)
         life.start({
             "engine": self.config.engine.name, "row": self.lives.index(life), "port": self.server.port,
-            "offline": self.offline, "inputs": inputs, "outputs": outputs,
+            "offline": self.offline, "paused": life.paused, "inputs": inputs, "outputs": outputs,
         })  # fmt: skip
 
     def _bury(self, life: Life, observed: decide.Observed, reason: str) -> None:
@@ -172,12 +178,17 @@ class Supervisor:
         """A node that should run does not: start it again, or end what cannot succeed."""
         hopeless = code in FATAL_AT_START and not life.has_run
         if hopeless or self.offline:
+            if not (hopeless and life.row.text):
+                self._show_last_lines(life)
             self.failure = self.failure or EngineError(life.row.text if hopeless and life.row.text else sentence)
             self.failure.exit_code = Exit(code) if hopeless else Exit.FAILED
             self.stop()
             return
         delay = decide.delay_ns(life.failures) / SECOND
-        self.say(f"{sentence}. Starting it again in {delay:g} s.")
+        self.say(f"{sentence.rstrip('.')}. Starting it again in {delay:g} s.")
+        self._show_last_lines(life)
+
+    def _show_last_lines(self, life: Life) -> None:
         for line in life.last_lines():
             self.say(f"    {life.name} | {line}")
 
@@ -225,7 +236,7 @@ class Supervisor:
             return
         try:
             self.rings.grow(message.stream, message.bytes)
-        except ShmFull as error:
+        except EngineError as error:
             self.say(f"{life.name}: {error}")
 
     def _set(self, message: Set) -> Ack:
@@ -237,6 +248,7 @@ class Supervisor:
         except ConfigError as error:
             return Ack(ok=False, text=str(error), version=life.version)
         life.version += 1
+        life.failures = 0  # what made it fail may be mended: try at once
         values = {key: getattr(life.spec.config, key) for key in message.values}
         self.server.send(life.identity, Set(node=life.name, values=values, version=life.version))
         return Ack(ok=True, version=life.version)
@@ -244,6 +256,7 @@ class Supervisor:
     def _pass_on(self, message: Start | Pause) -> Ack:
         chosen = [life for life in self.lives if message.node in ("", life.name)]
         for life in chosen:
+            life.paused = isinstance(message, Pause)
             self.server.send(life.identity, message)
         return Ack(ok=bool(chosen), text="" if chosen else f"There is no node {message.node!r}.")
 
@@ -256,7 +269,8 @@ class Supervisor:
 
     def figures(self) -> dict:
         """Everything counted so far, as in --stats (without "seconds")."""
-        return stats.figures(self.lives, self.last_lives(), self.rings)
+        counted = stats.figures(self.lives, self.last_lives(), self.rings)
+        return {**counted, "control": {"rejected": self.server.rejected}}
 
     def picture(self) -> Frame | None:
         """The newest picture of the last stream that carries any."""

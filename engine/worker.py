@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from engine import process
@@ -29,6 +30,7 @@ from engine.wake import Doorbell
 
 LONGEST_WAIT_S = 0.05  # between two looks at the control messages
 FAILURES_TO_GIVE_UP = 20  # steps in a row
+NOT_TAKEN_UP = "new settings were not taken up"
 
 
 class Stopped(BaseException):
@@ -59,7 +61,8 @@ class Worker:
         self.phase("STARTING")
         self.bus = Client(spec["port"], spec["identity"])
         self.bell = Doorbell()
-        self.stopping = self.paused = self.ended = False
+        self.stopping = self.ended = False
+        self.paused: bool = spec["paused"]
         self.failures = 0
         self.shown: Any = None  # the newest frame that this node has worked on
         self.newest: dict[str, Frame | None] = {}
@@ -107,7 +110,7 @@ class Worker:
         except EngineError as error:
             self._give_up(str(error))
             code = error.exit_code
-        except Exception as error:
+        except BaseException as error:  # a node that calls sys.exit has failed like any other
             traceback.print_exc()
             self._give_up(f"{type(error).__name__}: {error}")
             code = Exit.STEP_FAILED
@@ -123,7 +126,7 @@ class Worker:
         while not self.row["go"]:
             self.idle()
             time.sleep(0.005)
-        self.phase("DEGRADED" if self.row.text else "RUNNING")
+        self._resume()
         self.pacer = Pacer(self.node.config.fps) if self.node.paced else None
 
     def _turn(self) -> None:
@@ -195,16 +198,17 @@ class Worker:
             match message:
                 case Stop():
                     self.stopping = True
-                case Pause():
-                    self.paused = True
-                    self.phase("PAUSED")
-                case Start():
-                    self.paused = False
-                    self.phase("DEGRADED" if self.row.text else "RUNNING")
+                case Pause() | Start():
+                    self.paused = isinstance(message, Pause)
+                    if self.row["go"]:
+                        self._resume()
                 case Set():
                     self._configure(message)
         if self.stopping:
             raise Stopped
+
+    def _resume(self) -> None:
+        self.phase("PAUSED" if self.paused else "DEGRADED" if self.row.text else "RUNNING")
 
     def _configure(self, message: Set) -> None:
         node = self.node
@@ -212,9 +216,11 @@ class Worker:
         self.row["param_version"] = message.version
         try:
             node.configured()
+            if self.row.text.startswith(NOT_TAKEN_UP):
+                self.recovered()
         except Exception as error:  # the settings were checked: this is the node's own mistake, and no reason to die
             traceback.print_exc()
-            self.degraded(f"new settings were not taken up: {type(error).__name__}: {error}")
+            self.degraded(f"{NOT_TAKEN_UP}: {type(error).__name__}: {error}")
 
     def terminate(self) -> None:
         """The supervisor has lost its patience."""
@@ -296,6 +302,8 @@ def main() -> int:
         worker = Worker(spec)
     except EngineError as error:
         print(error, file=sys.stderr)
+        with suppress(EngineError):
+            Directory.attach(spec["engine"]).node(spec["row"]).text = str(error)
         return error.exit_code
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: worker.terminate())

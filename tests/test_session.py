@@ -91,7 +91,7 @@ def test_a_broken_manifest_is_no_reason_to_fail(own_home: Path, content: str) ->
 def test_a_home_that_cannot_be_used_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("UTSUSHI_HOME", str(tmp_path / "file" / "below"))
-    with pytest.raises(EngineError, match="cannot be used"):
+    with pytest.raises(EngineError, match="cannot be written to"):
         Session("x")
 
 

@@ -47,8 +47,10 @@ def _launch(argv: list[str]) -> int:
     require_packages(testing)
     if testing:
         return run_tests(argv[1:])
-    from engine.main import main
-
+    try:
+        from engine.main import main
+    except KeyboardInterrupt:  # nothing was started yet, so nothing is to be ended
+        return Exit.OK
     return main(argv)
 
 
