@@ -33,6 +33,9 @@ class Life:
         self.identity = b""
         self.wanted = True
         self.paused = False
+        # A process hears nothing before it is connected, so what it has been told is remembered.
+        self.connected = False
+        self.told: tuple[int, bool] = (0, False)  # version of the settings, paused
         self.finished = False  # offline: has done all there is to do
         self.has_run = False
         self.epoch = self.version = 0
@@ -90,6 +93,7 @@ class Life:
                     "epoch": self.epoch,
                     "identity": self.identity,
                     "param_version": self.version,
+                    "paused": self.paused,
                     **spec,
                 },
                 log,
@@ -97,6 +101,7 @@ class Life:
         self.row["pid"] = self.process.pid
         self.started_ns = now_ns()
         self.ready_ns = self.asked_ns = self.terminated_ns = 0
+        self.connected, self.told = False, (self.version, self.paused)
 
     def _open_log(self) -> IO[bytes]:
         try:

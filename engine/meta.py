@@ -62,6 +62,10 @@ def form_from(packed: bytes) -> Form | None:
     dtype = layout.NUMPY_DTYPES.get(code)
     if dtype is None or ndim > layout.MAX_DIMS or math.prod(shape[:ndim]) * dtype.itemsize != size:
         return None
+    try:
+        np.empty(0, dtype).reshape(0, *shape[:ndim])  # no element at all, but lengths that no array can have?
+    except ValueError:
+        return None
     return Form(
         tuple(shape[:ndim]), dtype, size, FORMAT_NAMES.get(pixel_format, "NONE"),
         ROW_ORDER_NAMES.get(row_order, "TOP_DOWN"), (width, height), packed,

@@ -160,7 +160,7 @@ class Supervisor:
             self.rings.grant(self.rings.streams[row], life.epoch + 1)
         life.start({
             "engine": self.config.engine.name, "row": self.lives.index(life), "port": self.server.port,
-            "offline": self.offline, "paused": life.paused, "inputs": inputs, "outputs": outputs,
+            "offline": self.offline, "inputs": inputs, "outputs": outputs,
         })  # fmt: skip
 
     def _bury(self, life: Life, observed: decide.Observed, reason: str) -> None:
@@ -209,8 +209,9 @@ class Supervisor:
     def _answer(self, identity: bytes, message: Message) -> None:
         life = next((life for life in self.lives if life.identity == identity), None)
         match message:
-            case State():
-                pass  # it has woken the loop, which reads the phase from the node's row
+            case State() if life:  # the phase itself is in the node's row
+                life.connected = True
+                self._tell(life)
             case Log() if life:
                 self.say(f"{life.name}: {message.text}")
             case Error() if life:
@@ -249,15 +250,26 @@ class Supervisor:
             return Ack(ok=False, text=str(error), version=life.version)
         life.version += 1
         life.failures = 0  # what made it fail may be mended: try at once
-        values = {key: getattr(life.spec.config, key) for key in message.values}
-        self.server.send(life.identity, Set(node=life.name, values=values, version=life.version))
+        self._tell(life)
         return Ack(ok=True, version=life.version)
+
+    def _tell(self, life: Life) -> None:
+        """Tell a node what it does not know yet; one that is not connected yet is told when it is."""
+        version, paused = life.told
+        if not life.connected:
+            return
+        if version != life.version:
+            values = life.spec.config.model_dump(include=set(configs.live_fields(life.spec.node_class)))
+            self.server.send(life.identity, Set(node=life.name, values=values, version=life.version))
+        if paused != life.paused:
+            self.server.send(life.identity, Pause() if life.paused else Start())
+        life.told = (life.version, life.paused)
 
     def _pass_on(self, message: Start | Pause) -> Ack:
         chosen = [life for life in self.lives if message.node in ("", life.name)]
         for life in chosen:
             life.paused = isinstance(message, Pause)
-            self.server.send(life.identity, message)
+            self._tell(life)
         return Ack(ok=bool(chosen), text="" if chosen else f"There is no node {message.node!r}.")
 
     # --- looking at it ---

@@ -102,6 +102,13 @@ def test_a_target_that_cannot_be_written_is_told_before_the_show(tmp_path: Path,
     assert "starts" not in done.stdout
 
 
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="Windows has no device files")
+def test_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    done = run(tmp_path, config(), "--stats", "/dev/null")
+    assert done.returncode == Exit.BAD_INPUT and "is a folder or a device" in done.stderr
+    assert Path("/dev/null").is_char_device()
+
+
 @pytest.mark.parametrize(("content", "sentence"), [(None, "is missing"), (b"half", "is damaged")])
 def test_a_model_that_is_missing_or_damaged(tmp_path: Path, content: bytes | None, sentence: str) -> None:
     copy = tmp_path / "copy"  # so that the real models stay as they are

@@ -7,129 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from engine_kit import NAME, PROGRAM, Engine, chain, leftovers, seen, until
 
 from engine import bus
-from engine.directory import Directory
-from engine.errors import EngineError, Exit, SegmentError
+from engine.errors import EngineError, Exit
 from engine.process import ROOT
-from engine.ring_reader import Policy
-from engine.stream import StreamReader
-
-PROGRAM = "import sys; from engine.main import main; sys.exit(main(sys.argv[1:]))"
-NAME = f"e{os.getpid() % 100000}"
-
-
-class Engine:
-    """An engine in a process of its own, with nodes from tests/faults."""
-
-    def __init__(self, folder: Path, nodes: str, mode: str = "live", *arguments: str):
-        self.folder, self.config = folder, folder / "config.yaml"
-        self.config.write_text(f"engine: {{name: {NAME}, mode: {mode}}}\nnodes:\n{nodes}")
-        self.log = folder / "output.txt"
-        environment = {
-            **os.environ,
-            "UTSUSHI_HOME": str(folder / "home"),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "faults")]),
-        }
-        with open(self.log, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, "--config", str(self.config), *arguments],
-                cwd=ROOT, stdout=log, stderr=log, env=environment, start_new_session=True,
-            )  # fmt: skip
-        self._directory: Directory | None = None
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def directory(self) -> Directory:
-        """Attach, waiting for the engine to come up."""
-        if self._directory is None:
-            until(lambda: self._try_attach() or self.process.poll() is not None, 20, self)
-        assert self._directory is not None, self.output
-        return self._directory
-
-    def _try_attach(self) -> bool:
-        try:
-            self._directory = Directory.attach(NAME)
-        except SegmentError:
-            return False
-        return True
-
-    def node(self, index: int) -> Any:
-        return self.directory().node(index)
-
-    def running(self, *names: str) -> bool:
-        health = {node.name: node.phase for node in self.directory().health()}
-        return all(health[name] == "RUNNING" for name in names or health)
-
-    def pids(self) -> list[int]:
-        directory = self.directory()
-        return [directory.node(index)["pid"] for index in range(directory["node_count"])]
-
-    def reader(self, stream: int, policy: Policy = Policy.LATEST) -> StreamReader:
-        return StreamReader(self.directory(), stream, policy)
-
-    def wait(self, seconds: float = 30) -> int:
-        return self.process.wait(seconds)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.wait()
-
-
-def until(condition: Callable[[], Any], seconds: float, engine: Engine | None = None) -> None:
-    """Wait for something to become true; a watchdog, not a measurement."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, engine.output if engine else "it never came to that"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
-    engines: list[Engine] = []
-
-    def launch(nodes: str, mode: str = "live", *arguments: str) -> Engine:
-        engines.append(Engine(tmp_path, nodes, mode, *arguments))
-        return engines[-1]
-
-    yield launch
-    for engine in engines:
-        if engine.process.poll() is None:
-            engine.process.kill()
-            engine.process.wait()
-    assert not [name for name in leftovers() if engines and engines[-1].process.returncode != -signal.SIGKILL]
-
-
-def leftovers() -> list[str]:
-    """Our segments that are still there (Linux shows them)."""
-    folder = Path("/dev/shm")
-    return [path.name for path in folder.glob(f"utsu_{NAME}_*")] if folder.is_dir() else []
-
-
-CHAIN = """\
-  a: {{type: fault.count, fps: 60}}
-  b: {{type: fault.misbehave, input: a, {how}}}
-  c: {{type: fault.check, input: b, path: {folder}/seen.txt}}
-"""
-
-
-def chain(folder: Path, how: str = "how: not") -> str:
-    return CHAIN.format(folder=folder, how=how)
-
-
-def seen(folder: Path) -> list[list[int]]:
-    """What fault.check wrote: seq, epoch, value, torn, param_version."""
-    lines = (folder / "seen.txt").read_text().splitlines() if (folder / "seen.txt").exists() else []
-    return [[int(number) for number in line.split()] for line in lines]
 
 
 def test_frames_pass_in_order_and_the_books_balance(launch: Callable[..., Engine], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from engine import atomics, layout, ring, shm
+from engine import atomics, layout, meta, ring, shm
 from engine.errors import FrameTooLarge, LayoutMismatch, NotReady, SegmentMissing, ShmFull, WriterFenced
 from engine.process import ROOT
 from engine.ring_reader import Policy, RingReader
@@ -345,3 +345,31 @@ def test_live_words_are_never_packed_in_place() -> None:
     found = [path for folder in ("engine", "nodes", "td_bridge", "tests") for path in (ROOT / folder).rglob("*.py")
              if banned in path.read_text(encoding="utf-8")]  # fmt: skip
     assert found == []
+
+
+def test_one_frame_at_a_time(writer: RingWriter) -> None:
+    with writer.begin((8, 8)) as slot:
+        slot.array[:] = 1
+        with pytest.raises(RuntimeError, match="still being written"):
+            writer.begin((8, 8))
+    put(writer, 2)
+    frame = reader().read()
+    assert frame is not None and (frame.seq, frame.ordinal) == (2, 2) and (frame.array == 2).all()
+
+
+@pytest.mark.parametrize("shape", [(-4, 4, 3), (1,) * 7])
+def test_an_impossible_shape_is_refused(writer: RingWriter, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="not possible"):
+        writer.begin(shape)
+    put(writer, 1)
+    assert reader().read() is not None
+
+
+def test_no_elements_but_impossible_lengths_are_refused(writer: RingWriter) -> None:
+    put(writer, 1)
+    reading = reader(line=None)
+    at = reading.geometry.slot(writer.head) + layout.META_OFFSET + meta.HEAD.size
+    lie = meta.FORM.pack(0, layout.DTYPE_CODES[np.dtype("uint8")], 3, 0, 2**32 - 1, 2**32 - 1, 0, 0, 0, 0, 0, 0, 0)
+    writer.segment.buffer[at : at + len(lie)] = lie
+    with pytest.raises(LayoutMismatch):
+        reading.read()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from typing import Literal
 
 from engine.errors import BadInput
 from engine.frame import Frame
-from engine.node import Image, Latest, Node, NodeConfig
+from engine.node import Image, Latest, Node, NodeConfig, live
 
 
 class Misbehave(Node):
     class Config(NodeConfig):
         how: Literal[
-            "not", "bad_input", "hang_in_setup", "hang_in_step", "exit_0", "raise", "raise_once", "ignore_stop", "torn"
-        ] = "not"
+            "not", "bad_input", "hang_in_setup", "hang_in_step", "exit_0", "sys_exit", "raise", "raise_once",
+            "ignore_stop", "refuse_settings",
+        ] = live("not", "what it does wrong")  # fmt: skip
         after: int = 5
 
     inputs = {"image": Latest}
@@ -28,6 +30,10 @@ class Misbehave(Node):
             raise BadInput("There is no such thing. Choose another.")
         if self.config.how == "hang_in_setup":
             time.sleep(1000)
+
+    def configured(self) -> None:
+        if self.config.how == "refuse_settings":
+            raise ValueError("as the test wished")
 
     def step(self, image: Frame) -> None:
         self.steps += 1
@@ -44,6 +50,8 @@ class Misbehave(Node):
                 time.sleep(1000)
             case "exit_0" if first_life:
                 os._exit(0)
+            case "sys_exit" if first_life:
+                sys.exit("as the test wished")
             case "raise":
                 raise ValueError("as the test wished")
             case "raise_once" if self.steps == self.config.after + 1:
