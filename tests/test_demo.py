@@ -20,6 +20,7 @@ from engine.directory import Directory
 from engine.errors import EngineError, Exit, SegmentError
 from engine.models import model_path
 from engine.process import ROOT
+from engine.session import Session
 
 sys.path.insert(0, str(ROOT / "td_bridge"))
 from ring_reader import RingReader
@@ -72,7 +73,7 @@ class Demo:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Demo]]:
     started: list[Demo] = []
 
     def start(*arguments: str) -> Demo:
@@ -84,6 +85,8 @@ def demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
         if one.process.poll() is None:
             one.process.kill()
             one.process.wait()
+            monkeypatch.setenv("UTSUSHI_HOME", str(tmp_path / "home"))
+            Session(NAME).close()  # sweeps what the killed one has left
 
 
 class Viewer:
