@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine import atomics
 from engine.clock import now_ns
 from engine.directory import Directory
 from engine.errors import FrameTooLarge, SegmentError
@@ -104,7 +105,11 @@ class StreamReader:
     def read(self) -> Frame | None:
         """The next frame by this reader's policy, or None; `frame.array` is valid until the next read."""
         frame = self.ring.read()
-        if frame is None and self.ring.retired and self._directory.stream(self._row).generation != self.generation:
+        if frame is not None or not self.ring.retired:
+            return frame
+        atomics.fence()
+        frame = self.ring.read()  # what came between that look and the change
+        if frame is None and self._directory.stream(self._row).generation != self.generation:
             old = self.ring
             self._attach()
             self.ring.books.carry(old.books)
