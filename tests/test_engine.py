@@ -42,11 +42,15 @@ def test_frames_pass_in_order_and_the_books_balance(launch: Callable[..., Engine
     assert leftovers() == []
 
 
-def test_ctrl_c_ends_everything_in_order(launch: Callable[..., Engine], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_ctrl_c_or_a_polite_kill_ends_everything_in_order(
+    launch: Callable[..., Engine], tmp_path: Path, name: str
+) -> None:
     engine = launch(chain(tmp_path))
     until(lambda: engine.running(), 20, engine)
     pids = engine.pids()
-    assert engine.stop() == Exit.OK, engine.output
+    engine.process.send_signal(getattr(signal, name))
+    assert engine.wait() == Exit.OK, engine.output
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert leftovers() == [] and "killed" not in engine.output
 
