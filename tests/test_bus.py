@@ -51,6 +51,10 @@ def test_a_message_arrives_as_it_was_sent(server: Server) -> None:
         (msgpack.packb({"v": 1, "type": "set", "node": "x", "values": [1]}), "values"),
         (msgpack.packb({"v": 1, "type": "grow", "stream": 0, "bytes": "9"}), "bytes"),
         (msgpack.packb({"v": 1, "type": "grow", "stream": -1, "bytes": 9}), "stream"),
+        (msgpack.packb({"v": 1, "type": "grow", "stream": 0, "bytes": 0}), "bytes"),
+        (msgpack.packb({"v": 1, "type": "set", "node": "x", "values": {}, "version": -1}), "version"),
+        (msgpack.packb({"v": 1, "type": "set", "node": "x" * 65, "values": {}}), "node"),
+        (msgpack.packb({"v": 1, "type": "log", "level": "ERROR", "text": "x" * 16385}), "text"),
         (pickle.dumps({"v": 1, "type": "stop"}), "refused"),
         (b"\x91" * 60_000, "not msgpack"),
         (b"x" * (bus.MAX_BYTES + 1), "allowed"),
@@ -84,7 +88,7 @@ def test_bad_messages_are_counted_and_do_not_stop_the_next(server: Server) -> No
     rng = random.Random(1)
     for _ in range(50):
         raw.send(rng.randbytes(rng.randint(0, 300)))
-    raw.send_multipart([b"one", b"two"])
+    raw.send_multipart([bus.encode(Stop()), b"more"])
     raw.send(bus.encode(Stop()))
     received: list[object] = []
     for _ in range(100):
@@ -103,9 +107,36 @@ def test_a_flood_is_taken_in_bounded_portions(server: Server) -> None:
     client = Client(server.port)
     for _ in range(300):
         client.send(Stop())
-    server.wait(5)
-    assert len(server.receive(most=100)) <= 100
+    portions = []
+    while sum(portions) < 300:
+        server.wait(10)
+        portions.append(len(server.receive(most=10)))
+        assert 1 <= portions[-1] <= 10
     client.close()
+
+
+def test_a_node_refuses_and_counts_what_does_not_fit(server: Server) -> None:
+    client = Client(server.port, b"pose")
+    client.send(Stop())
+    server.wait(5)
+    assert server.receive()
+    server._socket.send_multipart([b"pose", b"nonsense"])
+    server.send(b"pose", Stop())
+    assert client.receive(5) is None and client.rejected == 1
+    assert client.receive(5) == Stop()
+    assert client.receive() is None and client.rejected == 1
+    client.close()
+
+
+def test_sending_to_whoever_is_not_there_neither_blocks_nor_fails(server: Server) -> None:
+    port = server.port
+    server.send(b"nobody", Stop())
+    server.close()
+    client = Client(port)
+    for _ in range(1100):  # more than the queue holds
+        client.send(Stop())
+    client.close()
+    assert client.rejected == 0
 
 
 def test_a_message_far_too_large_only_costs_its_sender_the_connection(server: Server) -> None:

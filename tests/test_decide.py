@@ -65,6 +65,17 @@ def test_a_slow_start_is_allowed_its_own_time_and_no_more(phase: str) -> None:
     assert action(starting, T + 60 * SECOND + 1) is Action.KILL
 
 
+def test_a_node_is_not_judged_by_its_predecessors_last_sign_of_life() -> None:
+    assert action(replace(RUNNING, started_ns=T - SECOND, beat_ns=T - 100 * SECOND)) is Action.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(-9, "was killed by signal 9"), (0, "exited with code 0"), (20, "exited with code 20")]
+)
+def test_an_exit_is_told_in_words(code: int, words: str) -> None:
+    assert decide(SPEC, replace(RUNNING, exit_code=code), T).reason == words
+
+
 def test_nobody_is_killed_for_the_supervisors_own_pause() -> None:
     hung = replace(RUNNING, beat_ns=T - 100 * SECOND)
     assert action(replace(hung, amnesty_ns=T)) is Action.NOTHING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from engine import shm
 from engine.errors import AlreadyRunning, EngineError, SegmentMissing
 from engine.process import ROOT
-from engine.session import Session
+from engine.session import Session, replace_text
 from engine.shm import Segment
 
 
@@ -70,7 +71,7 @@ def test_segments_of_a_killed_engine_are_swept_by_the_next() -> None:
     session.close()
 
 
-def test_close_removes_what_was_noted() -> None:
+def test_close_removes_what_was_noted(own_home: Path) -> None:
     session = Session("tidy")
     name = session.note(session.ring_name(0, 1))
     segment = Segment.create(name, 8192, session.id)
@@ -78,6 +79,30 @@ def test_close_removes_what_was_noted() -> None:
     session.close()
     with pytest.raises(SegmentMissing):
         Segment.attach(name)
+    assert not (own_home / "tidy.json").exists()
+    Session("tidy").close()  # while the first one is still an object
+
+
+def test_what_was_unlinked_is_forgotten(own_home: Path) -> None:
+    session = Session("forgets")
+    for name in ("utsu_forgets_1", "utsu_forgets_2"):
+        session.note(name)
+    session.forget("utsu_forgets_1")
+    assert json.loads((own_home / "forgets.json").read_text())["segments"] == ["utsu_forgets_2"]
+    session.close()
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "figures.json"
+    replace_text(path, "old")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", interrupted)
+        replace_text(path, "new")
+    assert path.read_text() == "old"
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"segments": [1, "utsu_elses_dir", "../x"]}', "\0\0"])
@@ -97,5 +122,5 @@ def test_a_home_that_cannot_be_used_is_a_sentence(tmp_path: Path, monkeypatch: p
 
 def test_names_fit_what_macos_allows() -> None:
     session = Session("a" * 16)
-    assert len(session.ring_name(31, 255)) <= 30
+    assert len(session.ring_name(31, 300)) <= 30
     session.close()
