@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine import atomics, layout, meta, ring
+from engine import atomics, layout, ring
 from engine.books import HALF, TURN, WORDS, Books
 from engine.ring import META_END
 from engine.ring_reader import Policy, RingReader
@@ -41,9 +41,9 @@ def test_the_writer_stores_mark_payload_metadata_mark_head_with_a_fence_between(
     seen: list[tuple[int, int, int, int]] = []
 
     def look() -> None:
-        about = meta.unpack(owner.buffer[at + layout.META_OFFSET : at + META_END])
+        seq = owner.words[(at + layout.META_OFFSET) >> 3]  # the first word of the metadata
         head = owner.words[ring.WORD["head"]]
-        seen.append((owner.words[at >> 3], int(owner.data[at + layout.SLOT_META_BYTES]), about.seq, head))
+        seen.append((owner.words[at >> 3], int(owner.data[at + layout.SLOT_META_BYTES]), seq, head))
 
     look()
     monkeypatch.setattr(atomics, "fence", look)
