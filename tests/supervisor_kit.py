@@ -95,6 +95,12 @@ class Show:
             if one.name in names or not names:
                 one.row.phase, one.row["beat_ns"] = phase, self.ns
 
+    def connect(self, *names: str) -> None:
+        """Let nodes say their first word; before it they hear nothing."""
+        chosen = [one for one in self.engine.lives if one.name in names or not names]
+        self.inbox = [(one.identity, bus.State(phase="STARTING")) for one in chosen]
+        self.tick(0)
+
     def ask(self, message: bus.AnyMessage, identity: bytes = b"somebody") -> Any:
         self.inbox, self.sent = [(identity, message)], []
         self.tick()
@@ -123,6 +129,7 @@ def make_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 def show_fixture(make: Callable[..., Show]) -> Show:
     show = make()
     show.tick()
+    show.connect()
     show.run()
     show.tick()
     return show

@@ -143,7 +143,7 @@ def test_a_new_generation_goes_on_where_the_old_one_ended() -> None:
     try:
         segment.words[ring.WORD["granted_epoch"]] = 3
         reading = RingReader(segment, Policy.EVERY)
-        assert reading.read() is None and ring.newest_ordinal(segment) == 5
+        assert reading.read() is None and ring.newest_ordinal(segment, reading.geometry) == 5
         writer = RingWriter(segment, 3)
         put(writer)
         frame = read(segment)

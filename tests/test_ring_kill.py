@@ -71,7 +71,7 @@ def test_twenty_five_writers_killed_at_random_instants() -> None:
                 writer.stdout.close()
         for _ in range(10):
             read_both()
-        published = ring.newest_ordinal(owner)
+        published = ring.newest_ordinal(owner, latest.geometry)
         for name, reader in (("latest", latest), ("every", every)):
             books = reader.books
             assert books.received == received[name]

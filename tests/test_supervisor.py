@@ -287,11 +287,36 @@ def test_settings_are_numbered_checked_and_passed_on(show: Show) -> None:
 
 
 def test_a_pause_reaches_those_it_names(show: Show) -> None:
+    identities = [one.identity for one in show.engine.lives]
     assert show.ask(bus.Pause(node="camera")).ok
-    assert [to for to, message in show.sent if message == bus.Pause(node="camera")] == [show.life("camera").identity]
+    assert [to for to, message in show.sent if message == bus.Pause()] == identities[:1]
     assert show.ask(bus.Pause()).ok
-    assert len([to for to, message in show.sent if message == bus.Pause()]) == 3
+    assert [to for to, message in show.sent if message == bus.Pause()] == identities[1:]
+    assert show.ask(bus.Start(node="mirror")).ok
+    assert [to for to, message in show.sent if message == bus.Start()] == identities[1:2]
     assert not show.ask(bus.Start(node="nobody")).ok
+
+
+def test_a_node_is_told_what_it_missed_before_it_was_connected(make: Callable[..., Show]) -> None:
+    show = make()
+    show.tick()
+    mirror = show.life("mirror").identity
+    assert show.ask(bus.Pause(node="mirror")).ok
+    assert show.ask(bus.Set(node="mirror", values={"axis": "y"}, version=0)).ok
+    assert mirror not in [to for to, _ in show.sent]
+    show.sent = []
+    show.connect("mirror")
+    assert show.sent == [
+        (mirror, bus.Set(node="mirror", values={"axis": "y"}, version=1)),
+        (mirror, bus.Pause()),
+    ]  # fmt: skip
+    show.sent = []
+    show.connect()
+    assert show.sent == []
+    show.newest("mirror").code = -9
+    show.tick()
+    show.tick(0.2)
+    assert show.newest("mirror").spec["paused"] and not show.newest("camera").spec["paused"]
 
 
 # --- logs, pictures ---
