@@ -6,6 +6,8 @@ loads; `struct.pack_into` would zero a word before it sets it, and is banned.
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine import layout, meta
 from engine.errors import LayoutMismatch
 from engine.shm import Segment
@@ -39,6 +41,31 @@ class Geometry:
     def line(self, reader: int) -> int:
         """Word index of a reader's line."""
         return (layout.READER_LINES + reader * layout.READER_LINE_BYTES) >> 3
+
+
+class Views:
+    """The payload of each slot as an array; made once per slot and form."""
+
+    def __init__(self, segment: Segment, writeable: bool):
+        self._segment, self._writeable = segment, writeable
+        self._form: meta.Form | None = None
+        self._arrays: dict[int, np.ndarray] = {}
+
+    def of(self, at: int, form: meta.Form) -> np.ndarray:
+        """The payload of the slot at byte offset `at`."""
+        if form is not self._form:
+            self._form, self._arrays = form, {}
+        array = self._arrays.get(at)
+        if array is None:
+            start = at + layout.SLOT_META_BYTES
+            array = self._segment.data[start : start + form.size].view(form.dtype).reshape(form.shape)
+            array.flags.writeable = self._writeable
+            self._arrays[at] = array
+        return array
+
+    def drop(self) -> None:
+        """Let go of the memory, so that it can be unmapped."""
+        self._arrays = {}
 
 
 def create(

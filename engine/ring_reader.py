@@ -10,7 +10,7 @@ from engine import atomics, layout, meta
 from engine.books import Books
 from engine.errors import LayoutMismatch
 from engine.frame import Flags, Frame
-from engine.ring import META_END, WORD, Geometry
+from engine.ring import META_END, WORD, Geometry, Views
 from engine.shm import Segment
 
 FORM = slice(meta.HEAD.size, meta.HEAD.size + meta.FORM.size)
@@ -40,8 +40,7 @@ class RingReader:
         self.geometry = Geometry(segment)
         self._words = segment.words
         self._own = np.empty(0, np.uint8)
-        self._form: meta.Form | None = None
-        self._views: dict[int, np.ndarray] = {}
+        self._views = Views(segment, writeable=False)
         if line is None:
             self.books = Books.private()
         else:
@@ -123,7 +122,9 @@ class RingReader:
         form = meta.form_from(packed[FORM])
         array = None
         if form is not None and form.size <= self.geometry.capacity:
-            array = self._copied(self._view(at, form)) if copy else self._view(at, form)
+            array = self._views.of(at, form)
+            if copy:
+                array = self._copied(array)
         atomics.fence()
         if self._words[at >> 3] != 2 * seq:  # R4: whatever was read since R2 is void
             return None
@@ -136,18 +137,6 @@ class RingReader:
             form.pixel_format, form.row_order, form.canvas, ids, sources, self.stream,
         )  # fmt: skip
 
-    def _view(self, at: int, form: meta.Form) -> np.ndarray:
-        """The slot's payload as an array that cannot be written to; made once per slot and form."""
-        if form is not self._form:
-            self._form, self._views = form, {}
-        view = self._views.get(at)
-        if view is None:
-            start = at + layout.SLOT_META_BYTES
-            view = self.segment.data[start : start + form.size].view(form.dtype).reshape(form.shape)
-            view.flags.writeable = False
-            self._views[at] = view
-        return view
-
     def _copied(self, view: np.ndarray) -> np.ndarray:
         """A copy in this reader's own buffer, which is made once."""
         if self._own.size < view.nbytes:
@@ -157,5 +146,5 @@ class RingReader:
         return own
 
     def close(self) -> None:
-        self._views = {}
+        self._views.drop()
         self.segment.close()

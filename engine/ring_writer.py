@@ -14,7 +14,7 @@ from engine.books import Books
 from engine.clock import now_ns, wall_ns
 from engine.errors import FrameTooLarge, WriterFenced
 from engine.frame import Frame
-from engine.ring import META_END, WORD, Geometry, newest_ordinal
+from engine.ring import META_END, WORD, Geometry, Views, newest_ordinal
 from engine.shm import Segment
 from engine.wake import Ringer
 
@@ -53,8 +53,7 @@ class RingWriter:
         self._words, self._ringer = segment.words, Ringer()
         self._lines = [self.geometry.line(reader) for reader in range(self.geometry.readers)]
         self._open = False  # is a frame being written?
-        self._form: meta.Form | None = None
-        self._views: dict[int, np.ndarray] = {}
+        self._views = Views(segment, writeable=True)
         self._fence_off()
         self._words[WORD["epoch"]] = epoch
         self._words[WORD["ended"]] = 0
@@ -128,22 +127,11 @@ class RingWriter:
             capture_wall_ns = wall_ns()
         seq = self._next()
         at = self.geometry.slot(seq)
-        array = self._view(at, form)
+        array = self._views.of(at, form)
         self._open = True
         self._words[at >> 3] = 2 * seq - 1  # W2: from here on the slot's old frame is gone
         atomics.fence()
         return Slot(self, array, flags, (seq, at, form.packed, capture_ns, capture_wall_ns, param_version, lineage))
-
-    def _view(self, at: int, form: meta.Form) -> np.ndarray:
-        """The slot's payload as an array; made once per slot and form."""
-        if form is not self._form:
-            self._form, self._views = form, {}
-        view = self._views.get(at)
-        if view is None:
-            start = at + layout.SLOT_META_BYTES
-            view = self.segment.data[start : start + form.size].view(form.dtype).reshape(form.shape)
-            self._views[at] = view
-        return view
 
     def _commit(
         self, flags: int, seq: int, at: int, form: bytes, capture_ns: int, wall_ns: int, version: int, lineage: bytes
@@ -189,5 +177,5 @@ class RingWriter:
 
     def close(self) -> None:
         self._ringer.close()
-        self._views = {}
+        self._views.drop()
         self.segment.close()
