@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from ring_kit import NAME, put, reader, successor
 
 from engine import atomics, layout, meta, ring, shm
 from engine.errors import FrameTooLarge, LayoutMismatch, NotReady, SegmentMissing, ShmFull, WriterFenced
@@ -17,38 +17,6 @@ from engine.process import ROOT
 from engine.ring_reader import Policy, RingReader
 from engine.ring_writer import RingWriter
 from engine.shm import Segment
-
-NAME = f"utsu_t{os.getpid() % 100000}"
-
-
-@pytest.fixture
-def owner() -> Iterator[Segment]:
-    segment = ring.create(NAME, 7, capacity=64 * 64 * 4, slots=4, readers=2)
-    segment.words[ring.WORD["granted_epoch"]] = 1
-    yield segment
-    segment.close()
-    segment.unlink()
-
-
-@pytest.fixture
-def writer(owner: Segment) -> Iterator[RingWriter]:
-    writer = RingWriter(Segment.attach(NAME), 1)
-    yield writer
-    writer.close()
-
-
-def reader(policy: Policy = Policy.LATEST, line: int | None = 0) -> RingReader:
-    return RingReader(Segment.attach(NAME), policy, line)
-
-
-def put(writer: RingWriter, value: int, **about: object) -> None:
-    with writer.begin((8, 8), **about) as slot:  # type: ignore[arg-type]
-        slot.array[:] = value
-
-
-def successor(owner: Segment, epoch: int = 2) -> RingWriter:
-    owner.words[ring.WORD["granted_epoch"]] = epoch
-    return RingWriter(Segment.attach(NAME), epoch)
 
 
 def test_a_frame_arrives_with_all_that_was_said_about_it(writer: RingWriter) -> None:

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from ring_kit import NAME, put, read, successor
 
 from engine import layout, ring
 from engine.errors import NotReady, WriterFenced
-from engine.frame import Frame
 from engine.ring_reader import Policy, RingReader
 from engine.ring_writer import RingWriter
 from engine.shm import Segment
 from engine.wake import Doorbell, Ringer
-
-NAME = f"utsu_g{os.getpid() % 100000}"
-
-
-@pytest.fixture
-def owner() -> Iterator[Segment]:
-    segment = ring.create(NAME, 7, capacity=4096, slots=4, readers=2)
-    segment.words[ring.WORD["granted_epoch"]] = 1
-    yield segment
-    segment.close()
-    segment.unlink()
-
-
-@pytest.fixture
-def writer(owner: Segment) -> Iterator[RingWriter]:
-    writer = RingWriter(Segment.attach(NAME), 1)
-    yield writer
-    writer.close()
-
-
-def put(writer: RingWriter, value: int = 1, **about: object) -> None:
-    with writer.begin((8, 8), **about) as slot:  # type: ignore[arg-type]
-        slot.array[:] = value
-
-
-def successor(owner: Segment, epoch: int) -> RingWriter:
-    owner.words[ring.WORD["granted_epoch"]] = epoch
-    return RingWriter(Segment.attach(NAME), epoch)
-
-
-def read(owner: Segment) -> Frame:
-    frame = RingReader(owner, Policy.LATEST).read()
-    assert frame is not None
-    return frame
-
 
 # --- what a writer says about a frame ---
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,42 +10,13 @@ import pytest
 from fake_engine import meta_offset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ring_kit import put, read
 
 from engine import layout, ring
 from engine.errors import LayoutMismatch
-from engine.frame import Frame
 from engine.ring_reader import Policy, RingReader
 from engine.ring_writer import RingWriter
 from engine.shm import Segment
-
-NAME = f"utsu_y{os.getpid() % 100000}"
-
-
-@pytest.fixture
-def owner() -> Iterator[Segment]:
-    segment = ring.create(NAME, 7, capacity=4096, slots=4, readers=2)
-    segment.words[ring.WORD["granted_epoch"]] = 1
-    yield segment
-    segment.close()
-    segment.unlink()
-
-
-@pytest.fixture
-def writer(owner: Segment) -> Iterator[RingWriter]:
-    writer = RingWriter(Segment.attach(NAME), 1)
-    yield writer
-    writer.close()
-
-
-def put(writer: RingWriter, value: int = 1, **about: object) -> None:
-    with writer.begin((8, 8), **about) as slot:  # type: ignore[arg-type]
-        slot.array[:] = value
-
-
-def read(owner: Segment) -> Frame:
-    frame = RingReader(owner, Policy.LATEST).read()
-    assert frame is not None
-    return frame
 
 
 @pytest.mark.parametrize(
