@@ -100,6 +100,24 @@ def test_an_impossible_count_or_phase_is_no_reason_to_fail(rows: Directory) -> N
     assert len(health) == layout.MAX_NODES and health[0].phase == "NONE"
 
 
+@pytest.mark.parametrize(
+    ("state", "age_ns", "moves", "beats"),
+    [
+        ("READY", 0, True, True),
+        ("READY", 0, False, False),
+        ("READY", 3 * 10**9, True, False),
+        ("RETIRED", 0, True, False),
+    ],
+)
+def test_a_directory_beats_when_a_young_beat_is_followed_by_another(
+    rows: Directory, monkeypatch: pytest.MonkeyPatch, state: str, age_ns: int, moves: bool, beats: bool
+) -> None:
+    rows["state"], rows["beat_ns"] = layout.STATES[state], directory.now_ns() - age_ns
+    monkeypatch.setattr(directory.time, "sleep", lambda _: rows.__setitem__("beat_ns", rows["beat_ns"] + moves))
+    assert directory.directory_beats(NAME) == beats
+    assert not directory.directory_beats(NAME + "x")
+
+
 # --- a node's sentence ---
 
 

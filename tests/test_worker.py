@@ -267,6 +267,19 @@ def test_a_node_that_cannot_take_up_its_settings_lives_on(kit: Kit) -> None:
     assert made.node.config.gain == 5
 
 
+def test_a_pause_before_it_is_let_go_shows_when_it_is(kit: Kit) -> None:
+    made = kit.worker(Scripted, rest)
+    made.row["go"] = 0
+    made.phase("READY")
+    answers: list[Any] = [bus.Pause(), None]
+    kit.patch.setattr(made.bus, "receive", lambda: answers.pop(0))
+    made.idle()
+    assert made.row.phase == "READY"
+    made.row["go"] = 1
+    made._wait_to_go()
+    assert made.row.phase == "PAUSED"
+
+
 def test_terminated_it_ends_in_order_or_at_once_where_nothing_was_begun(kit: Kit) -> None:
     exits: list[int] = []
     kit.patch.setattr(worker.os, "_exit", exits.append)
