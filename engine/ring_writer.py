@@ -107,7 +107,7 @@ class RingWriter:
             self._fence_off()
         if self._open:
             raise RuntimeError("A frame of this output is still being written; leave its `with` block first.")
-        form = meta.form_of(tuple(shape), dtype, pixel_format, row_order, canvas)
+        form = meta.form_of(tuple(shape), dtype, pixel_format, row_order, tuple(canvas))
         if form.size > self.geometry.capacity:
             raise FrameTooLarge(
                 f"A frame of {form.size} bytes does not fit ring {self.segment.name}, "
@@ -115,7 +115,7 @@ class RingWriter:
                 form.size,
             )
         lineage = meta.NO_LINEAGE
-        if source or ids:
+        if source or len(ids):
             sources = (source,) if isinstance(source, Frame) else tuple(source)[: layout.MAX_SOURCES]
             lineage = meta.pack_lineage(tuple(ids)[: layout.MAX_PEOPLE], tuple(s.source for s in sources))
             if capture_ns is None and sources:

@@ -64,6 +64,7 @@ class Worker:
         self.stopping = self.ended = False
         self.paused: bool = spec["paused"]
         self.failures = 0
+        self._trouble = ""  # the sentence in full; the row has room for the beginning of a long one
         self.shown: Any = None  # the newest frame that this node has worked on
         self.newest: dict[str, Frame | None] = {}
         self.node = self._node()
@@ -260,15 +261,15 @@ class Worker:
             self.bus.send(State(phase=name, text=self.row.text))
 
     def degraded(self, why: str) -> None:
-        if why != self.row.text:
-            self.row.text = why
+        if why != self._trouble:
+            self._trouble = self.row.text = why
             self.node.log.warning("%s", why)
             if self.row.phase == "RUNNING":
                 self.phase("DEGRADED")
 
     def recovered(self) -> None:
         if self.row.text:
-            self.row.text = ""
+            self._trouble = self.row.text = ""
             if self.row.phase == "DEGRADED":
                 self.phase("RUNNING")
 

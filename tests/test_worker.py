@@ -331,3 +331,13 @@ def test_a_frame_is_an_array_of_the_readers_own(kit: Kit) -> None:
     kit.patch.setattr(made.node, "step", keep)
     made.run()
     assert got[0].shape == (16, 16, 3) and got[0].flags.writeable
+
+
+def test_a_long_complaint_is_said_once(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
+    made, why = kit.worker(Filter), "long " * 400
+    for _ in range(3):
+        made.degraded(why)
+    assert len(caplog.records) == 1 and why.startswith(made.row.text)
+    made.recovered()
+    made.degraded(why)
+    assert len(caplog.records) == 2
