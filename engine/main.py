@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from engine.clock import now_ns
 from engine.errors import BadInput, EngineError, Exit
 from engine.frame import Frame
 from engine.process import ROOT
-from engine.session import part_of, replace_text
+from engine.session import part_of, replace_file
 from engine.status import Status
 from engine.supervisor import Supervisor
 
@@ -28,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         if options.command == "schema":
-            replace_text(SCHEMA, configs.schema_text())
+            replace_file(SCHEMA, configs.schema_text().encode())
             print(f"Wrote {SCHEMA.relative_to(ROOT)}.")
             return Exit.OK
         for target in (options.stats, options.snapshot):
@@ -114,7 +113,7 @@ def _write(options: argparse.Namespace, figures: dict, supervisor: Supervisor) -
     """Write what was asked for. Raises `BadInput` when a target has become unwritable meanwhile."""
     try:
         if options.stats:
-            replace_text(options.stats, json.dumps(figures, indent=2) + "\n")
+            replace_file(options.stats, (json.dumps(figures, indent=2) + "\n").encode())
         if options.snapshot:
             _write_picture(options.snapshot, supervisor.picture())
     except OSError as error:
@@ -132,5 +131,4 @@ def _write_picture(path: Path, frame: Frame | None) -> None:
     array = frame.array if frame.row_order == "TOP_DOWN" else cv2.flip(frame.array, 0)
     if frame.pixel_format in to_bgr:
         array = cv2.cvtColor(array, to_bgr[frame.pixel_format])
-    part_of(path).write_bytes(cv2.imencode(".png", array)[1].tobytes())
-    os.replace(part_of(path), path)
+    replace_file(path, cv2.imencode(".png", array)[1].tobytes())

@@ -113,7 +113,7 @@ class Session:
 
     def _write(self) -> None:
         text = json.dumps({"pid": os.getpid(), "session": self.id, "segments": self._segments})
-        replace_text(self._manifest, text)
+        replace_file(self._manifest, text.encode())
 
 
 def part_of(path: Path) -> Path:
@@ -121,10 +121,10 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def replace_text(path: Path, text: str) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old or the new one, never half of it."""
     part = part_of(path)
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(data)
     for attempt in range(10):
         try:
             os.replace(part, path)

@@ -73,11 +73,7 @@ def require_space(needed: int, what: str) -> None:
     """Raise `ShmFull` when `needed` bytes are known not to fit."""
     free = free_bytes()
     if free is not None and needed > free:
-        raise ShmFull(
-            f"There is not enough shared memory: {what} needs {needed / 1e6:.1f} MB and {free / 1e6:.1f} MB is free. "
-            "Use smaller sizes in the config, close other engines, or make it larger: "
-            "sudo mount -o remount,size=1G /dev/shm"
-        )
+        raise _full(what, needed)
 
 
 class Segment:
@@ -121,7 +117,7 @@ class Segment:
                 f"Shared memory {name} belongs to another user. Stop that engine, or give this one another name."
             ) from error
         except OSError as error:
-            raise _full(name, size) from error
+            raise _full(f"segment {name}", size) from error
         if sys.platform == "linux":
             try:  # without this a full tmpfs is a SIGBUS at the first touch
                 os.posix_fallocate(shm._fd, 0, size)  # type: ignore[attr-defined]
@@ -129,7 +125,7 @@ class Segment:
                 shm.close()
                 unlink(name)
                 if error.errno == errno.ENOSPC:
-                    raise _full(name, size) from error
+                    raise _full(f"segment {name}", size) from error
                 raise
         segment = cls(shm, size)
         segment.words[layout.COMMON["magic"] >> 3] = 0  # a taken-over segment is not ready while it is zeroed
@@ -190,12 +186,15 @@ class Segment:
         unlink(self.name)
 
 
-def _full(name: str, size: int) -> ShmFull:
+def _full(what: str, needed: int) -> ShmFull:
     free = free_bytes()
-    left = "" if free is None else f" and {free / 1e6:.1f} MB is free"
+    left, larger = "", "."
+    if free is not None:  # on Linux, where it can also be made larger
+        left = f" and {free / 1e6:.1f} MB is free"
+        larger = ", or make it larger: sudo mount -o remount,size=1G /dev/shm"
     return ShmFull(
-        f"There is not enough shared memory: segment {name} needs {size / 1e6:.1f} MB{left}. "
-        "Use smaller sizes in the config, or close other programs."
+        f"There is not enough shared memory: {what} needs {needed / 1e6:.1f} MB{left}. "
+        f"Use smaller sizes in the config, close other programs{larger}"
     )
 
 

@@ -50,23 +50,22 @@ class BusHandler(logging.Handler):
 
 
 class Worker:
-    """One life of one node. `spec` is what `Supervisor._spec` makes."""
+    """One life of one node. `spec` is what `Supervisor._start` and `Life.start` put together."""
 
     def __init__(self, spec: dict[str, Any]):
         self.spec = spec
         self.directory = Directory.attach(spec["engine"])
         self.row = self.directory.node(spec["row"])
-        self.row["epoch"], self.row["phase"] = spec["epoch"], 0
+        self.row["epoch"] = spec["epoch"]
         self.row.text = ""
-        self.phase("STARTING")
         self.bus = Client(spec["port"], spec["identity"])
+        self.phase("STARTING")
         self.bell = Doorbell()
         self.stopping = self.ended = False
         self.paused: bool = spec["paused"]
         self.failures = 0
         self._trouble = ""  # the sentence in full; the row has room for the beginning of a long one
         self.shown: Any = None  # the newest frame that this node has worked on
-        self.newest: dict[str, Frame | None] = {}
         self.node = self._node()
 
     def _node(self) -> Node:
@@ -85,7 +84,7 @@ class Worker:
             port: StreamWriter(self.directory, stream, spec["epoch"], self._grow, self.idle, self._about)
             for port, stream in spec["outputs"].items()
         }
-        self.newest = dict.fromkeys(self.readers)
+        self.newest: dict[str, Frame | None] = dict.fromkeys(self.readers)
         # What a node may say about itself.
         node.degraded, node.recovered = self.degraded, self.recovered  # type: ignore[method-assign]
         node.end, node.expect, node.health = self._end, self._expect, self._health  # type: ignore[method-assign]
@@ -257,8 +256,7 @@ class Worker:
     def phase(self, name: str) -> None:
         self.row["beat_ns"] = now_ns()
         self.row.phase = name
-        if hasattr(self, "bus"):
-            self.bus.send(State(phase=name, text=self.row.text))
+        self.bus.send(State(phase=name, text=self.row.text))
 
     def degraded(self, why: str) -> None:
         if why != self._trouble:

@@ -15,7 +15,7 @@ import pytest
 from engine import shm
 from engine.errors import AlreadyRunning, EngineError, SegmentMissing
 from engine.process import ROOT
-from engine.session import Session, replace_text
+from engine.session import Session, replace_file
 from engine.shm import Segment
 
 
@@ -94,10 +94,10 @@ def test_what_was_unlinked_is_forgotten(own_home: Path) -> None:
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "figures.json"
-    replace_text(path, "old")
+    replace_file(path, b"old")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(os, "replace", interrupted)
-        replace_text(path, "new")
+        replace_file(path, b"new")
     assert path.read_text() == "old"
 
 
