@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ring_kit
 from engine_kit import NAME, Engine, leftovers
+from fake_engine import FakeEngine, RingReader, new_name, ring_reader
 
 from engine import ring
 from engine.ring_writer import RingWriter
@@ -49,3 +52,32 @@ def writer(owner: Segment) -> Iterator[RingWriter]:
     writer = RingWriter(Segment.attach(ring_kit.NAME), 1)
     yield writer
     writer.close()
+
+
+@pytest.fixture
+def name() -> str:
+    return new_name()
+
+
+@pytest.fixture
+def engine(name: str) -> Iterator[FakeEngine]:
+    engine = FakeEngine(name)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def reader(name: str) -> Iterator[RingReader]:
+    reader = RingReader(name)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The reader's clock; `clock.skip(seconds)` moves it on."""
+    clock = SimpleNamespace(skipped=0)
+    clock.skip = lambda seconds: setattr(clock, "skipped", clock.skipped + round(seconds * 1e9))
+    shifted = SimpleNamespace(perf_counter_ns=lambda: time.perf_counter_ns() + clock.skipped)
+    monkeypatch.setattr(ring_reader, "time", shifted)
+    return clock

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine import layout, ring
 from engine.clock import now_ns
 from engine.directory import Directory, segment_name
@@ -105,3 +107,9 @@ class FakeEngine:
             unlink(segment.name)
             segment.close()
         self.directory.close()
+
+
+def rows(picture: np.ndarray | None) -> list[int]:
+    """The first value of each row, as the array has them."""
+    assert picture is not None
+    return picture[:, 0, 0].tolist()

@@ -6,54 +6,18 @@ import itertools
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_engine import BRIDGE, FakeEngine, RingReader, new_name, ring_mapping, ring_reader
+from fake_engine import BRIDGE, FakeEngine, RingReader, ring_mapping, ring_reader, rows
 
 from engine import layout
 from engine.shm import unlink
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="the segment lives by other rules on Windows")
-
-
-@pytest.fixture
-def name() -> str:
-    return new_name()
-
-
-@pytest.fixture
-def engine(name: str) -> Iterator[FakeEngine]:
-    engine = FakeEngine(name)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def reader(name: str) -> Iterator[RingReader]:
-    reader = RingReader(name)
-    yield reader
-    reader.close()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The reader's clock; `clock.skip(seconds)` moves it on."""
-    clock = SimpleNamespace(skipped=0)
-    clock.skip = lambda seconds: setattr(clock, "skipped", clock.skipped + round(seconds * 1e9))
-    shifted = SimpleNamespace(perf_counter_ns=lambda: time.perf_counter_ns() + clock.skipped)
-    monkeypatch.setattr(ring_reader, "time", shifted)
-    return clock
-
-
-def rows(picture: np.ndarray | None) -> list[int]:
-    """The first value of each row, as the array has them."""
-    assert picture is not None
-    return picture[:, 0, 0].tolist()
 
 
 # --- pictures ---

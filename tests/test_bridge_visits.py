@@ -6,42 +6,15 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fake_engine import BRIDGE, FakeEngine, RingReader, new_name, ring_mapping
+from fake_engine import BRIDGE, FakeEngine, RingReader, ring_mapping, rows
 
 from engine import layout
 from engine.shm import Segment
-
-
-@pytest.fixture
-def name() -> str:
-    return new_name()
-
-
-@pytest.fixture
-def engine(name: str) -> Iterator[FakeEngine]:
-    engine = FakeEngine(name)
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def reader(name: str) -> Iterator[RingReader]:
-    reader = RingReader(name)
-    yield reader
-    reader.close()
-
-
-def rows(picture: np.ndarray | None) -> list[int]:
-    """The first value of each row, as the array has them."""
-    assert picture is not None
-    return picture[:, 0, 0].tolist()
-
 
 # --- the byte map ---
 
