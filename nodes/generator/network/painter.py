@@ -78,7 +78,7 @@ def doubled(before: int, after: int, size: int) -> nn.Sequential:
 
 
 class Painter(nn.Module):
-    """(B, 33, 4) keypoints as `PoseField` takes them → (B, 4, size, size): straight red, green, blue, and alpha, 0..1."""
+    """(B, 33, 4) keypoints as `PoseField` takes them → (B, 4, size, size): straight red, green, blue, alpha, 0..1."""
 
     place: Tensor
 
