@@ -18,7 +18,7 @@ from nodes.generator.figure import Figure
 from nodes.generator.stage import UNUSABLE, on_stage
 from nodes.layouts import BLAZEPOSE_33, OPENPOSE_18, Conversion, mirrored
 
-STYLES = ["openpose18/1", "blazepose33/1", "body/1"]
+STYLES = ["openpose18/1", "vid2vid25/1", "blazepose33/1", "body/1"]
 
 
 class Garbage(Capture):
@@ -170,7 +170,7 @@ def test_the_style_changes_live_and_back() -> None:
         change(node, style=style)
         node.step(keypoints=keypoints(standing()[None]))
     pictures = [picture.array.tobytes() for picture in node.frames]
-    assert pictures[:3] == pictures[3:] and len(set(pictures)) == 3
+    assert pictures[: len(STYLES)] == pictures[len(STYLES) :] and len(set(pictures)) == len(STYLES)
 
 
 # --- the stage ---
@@ -200,6 +200,7 @@ def test_a_mirrored_stage_shows_what_a_mirrored_camera_would(style: str) -> None
     ("style", "left", "right"),
     [
         ("openpose18/1", (0, 255, 85), (170, 255, 0)),
+        ("vid2vid25/1", (0, 153, 0), (153, 153, 0)),
         ("blazepose33/1", (255, 138, 0), (0, 217, 231)),
     ],
 )
