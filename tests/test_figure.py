@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from harness import Capture, frame, make
+from harness import Garbage, frame, make
 from people import CANVAS, LEFT_WRIST, RIGHT_WRIST, SIZE, draw, keypoints, poses, standing
 from pydantic import ValidationError
 
@@ -19,20 +17,6 @@ from nodes.generator.stage import UNUSABLE, on_stage
 from nodes.layouts import BLAZEPOSE_33, OPENPOSE_18, Conversion, mirrored
 
 STYLES = ["openpose18/1", "vid2vid25/1", "blazepose33/1", "body/1"]
-
-
-class Garbage(Capture):
-    """Hands out slots that hold one value."""
-
-    def __init__(self, value: int) -> None:
-        super().__init__()
-        self.value = value
-
-    @contextmanager
-    def begin(self, *args: Any, **meta: Any) -> Iterator[Any]:
-        with super().begin(*args, **meta) as slot:
-            slot.array[:] = self.value
-            yield slot
 
 
 def change(node: Any, **settings: Any) -> None:
