@@ -62,6 +62,20 @@ class Capture:
         )
 
 
+class Garbage(Capture):
+    """Hands out slots that hold one value."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__()
+        self.value = value
+
+    @contextmanager
+    def begin(self, *args: Any, **meta: Any) -> Iterator[Any]:
+        with super().begin(*args, **meta) as slot:
+            slot.array[:] = self.value
+            yield slot
+
+
 def make(node_class: type[Node], *, offline: bool = False, setup: bool = True, **settings: Any) -> Any:
     """A node, set up as the worker would, with `node.frames` as what it published."""
     node = node_class()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from harness import Capture, frame, make
+from harness import Garbage, frame, make
 from people import CANVAS, LEFT_WRIST, RIGHT_WRIST, SIZE, draw, keypoints, poses, standing
 from pydantic import ValidationError
 
@@ -18,21 +16,7 @@ from nodes.generator.figure import Figure
 from nodes.generator.stage import UNUSABLE, on_stage
 from nodes.layouts import BLAZEPOSE_33, OPENPOSE_18, Conversion, mirrored
 
-STYLES = ["openpose18/1", "blazepose33/1", "body/1"]
-
-
-class Garbage(Capture):
-    """Hands out slots that hold one value."""
-
-    def __init__(self, value: int) -> None:
-        super().__init__()
-        self.value = value
-
-    @contextmanager
-    def begin(self, *args: Any, **meta: Any) -> Iterator[Any]:
-        with super().begin(*args, **meta) as slot:
-            slot.array[:] = self.value
-            yield slot
+STYLES = ["openpose18/1", "vid2vid25/1", "blazepose33/1", "body/1"]
 
 
 def change(node: Any, **settings: Any) -> None:
@@ -170,7 +154,7 @@ def test_the_style_changes_live_and_back() -> None:
         change(node, style=style)
         node.step(keypoints=keypoints(standing()[None]))
     pictures = [picture.array.tobytes() for picture in node.frames]
-    assert pictures[:3] == pictures[3:] and len(set(pictures)) == 3
+    assert pictures[: len(STYLES)] == pictures[len(STYLES) :] and len(set(pictures)) == len(STYLES)
 
 
 # --- the stage ---
@@ -200,6 +184,7 @@ def test_a_mirrored_stage_shows_what_a_mirrored_camera_would(style: str) -> None
     ("style", "left", "right"),
     [
         ("openpose18/1", (0, 255, 85), (170, 255, 0)),
+        ("vid2vid25/1", (0, 153, 0), (153, 153, 0)),
         ("blazepose33/1", (255, 138, 0), (0, 217, 231)),
     ],
 )

@@ -41,8 +41,8 @@ class YamlSource:
     Problems are collected with `complain`, so that a person sees all of them at once; `check` raises them.
     """
 
-    def __init__(self, path: Path):
-        """Read `path`. Raises ConfigError when it cannot be read or is not YAML."""
+    def __init__(self, path: Path, example: str = "configs/demo.yaml shows what a config looks like."):
+        """Read `path`. Raises ConfigError when it cannot be read or is not YAML. `example`: where to look instead."""
         self.path = path
         self.text = _read_text(path)
         self.lines = re.split("[\n\x85\u2028\u2029]", self.text)  # what PyYAML counts as line ends
@@ -50,7 +50,7 @@ class YamlSource:
         self._problems: list[tuple[Spot, str]] = []
         root = self._compose()
         if root is None:
-            raise ConfigError(f"{path}: the file is empty. configs/demo.yaml shows what a config looks like.")
+            raise ConfigError(f"{path}: the file is empty. {example}")
         self.data = self._plain(root, ())
         self.check()  # what YAML itself gets wrong comes first: the rest would follow from it
 

@@ -46,6 +46,11 @@ def on_stage(keypoints: Frame, size: tuple[int, int], fit: Fit, mirror: bool) ->
     return _usable(people, REACH * max(size))
 
 
+def ids_of(keypoints: Frame, people: np.ndarray) -> tuple[int, ...]:
+    """One track id per person; people whom the frame gives none get numbers of their own."""
+    return (*keypoints.ids, *range(len(keypoints.ids), len(people)))[: len(people)]
+
+
 def _usable(people: np.ndarray, limit: float) -> np.ndarray:
     """Give what is not finite or out of reach the score UNUSABLE, in place; a bad z alone counts as 0."""
     depth = people[:, :, 2]
