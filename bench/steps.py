@@ -3,12 +3,13 @@
 python bench/steps.py
 
 Prints p50 and p95 in milliseconds. Each node runs alone in this process, one thread, on the pictures of
-assets/visitor.mp4, and writes into memory that is warm. Run it on a quiet machine.
+assets/visitor.mp4 (camera.performer makes its own), and writes into memory that is warm. Run it on a quiet machine.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the engine starts its nodes; NumPy reads it when it is loaded
 import cv2
 import numpy as np
 
@@ -73,10 +75,26 @@ def measure(what: str, node: Any, inputs: list[Frame]) -> list[Frame]:
             if turn == 0:
                 made.append(node.out.newest)
                 made[-1].array = made[-1].array.copy()
-    p50, p95 = np.percentile(np.array(times[len(times) // 20 :]) / 1e6, (50, 95))
-    print(f"| {what:<48} | {p50:6.2f} | {p95:6.2f} |", flush=True)
+    report(what, times)
     node.close()
     return made
+
+
+def measure_performer(side: int) -> None:
+    """Every third picture of twenty seconds of a dance: a camera's step is to draw one, and waiting."""
+    from nodes.camera.painter.show import Show
+
+    show, picture, times = Show(side, side), np.zeros((side, side, 3), np.uint8), []
+    for number in range(0, 600, 3):
+        before = time.perf_counter_ns()
+        show.draw(picture, number)
+        times.append(time.perf_counter_ns() - before)
+    report(f"camera.performer, {side} × {side}", times)
+
+
+def report(what: str, times_ns: list[int]) -> None:
+    p50, p95 = np.percentile(np.array(times_ns[len(times_ns) // 20 :]) / 1e6, (50, 95))
+    print(f"| {what:<48} | {p50:6.2f} | {p95:6.2f} |", flush=True)
 
 
 def main() -> None:
@@ -85,6 +103,8 @@ def main() -> None:
     while (read := capture.read())[0]:
         pictures.append(frame(read[1], len(pictures) + 1, pixel_format="BGR"))
     print(f"| {'node':<48} | p50 ms | p95 ms |\n|{'-' * 50}|-------:|-------:|")
+    for side in (256, 512, 1024):
+        measure_performer(side)
     poses: list[Frame] = []
     for quality in ("lite", "full", "heavy"):
         try:

@@ -145,7 +145,8 @@ class Worker:
         if self.readers or self.node.paced:
             self._count(started, ended)
         elif self._published() != published:  # a source's waiting is not work: count from where it began to write
-            self._count(max(started, *(out.begun_ns for out in self.node.outs.values())), ended)
+            begun = (out.begun_ns for out in self.node.outs.values() if out.begun_ns >= started)
+            self._count(min(begun, default=started), ended)
         if primary is not None and primary.source != self.shown:
             self.shown = primary.source
             self.row.latency_ns.add(max(0, ended - primary.capture_ns))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from engine.node import Image, Latest, Node, NodeConfig, live
 from engine.ring import WORD
 from engine.rings import Rings
 from engine.session import Session
+from engine.stream import StreamWriter
 from engine.worker import Worker
 
 NAME = f"w{os.getpid() % 100000}"
@@ -107,8 +109,6 @@ class Kit:
 
     def camera(self) -> Any:
         """Publishes what the worker under test reads."""
-        from engine.stream import StreamWriter
-
         return StreamWriter(self.directory, 0, 1, self.rings.grow)
 
     def messages(self) -> list[Any]:
@@ -228,6 +228,19 @@ def test_a_source_counts_the_frames_it_makes_and_not_its_waiting(kit: Kit) -> No
     made.run()
     assert made.row["steps"] == made.row.step_ns.count == 2
     assert 0 < made.row["first_step_ns"] <= made.row["last_step_ns"] <= now_ns()
+
+
+def test_a_source_of_two_streams_counts_from_where_it_began_the_first(kit: Kit) -> None:
+    def publish_both(node: Any) -> None:
+        with node.outs["image"].begin((16, 16, 3)):
+            time.sleep(0.02)
+            with node.outs["second"].begin((16, 16, 3)):
+                pass
+
+    made = kit.worker(Scripted, publish_both)
+    made.node.outs["second"] = StreamWriter(kit.directory, 1, 1, kit.rings.grow)
+    made.run()
+    assert made.row["steps"] == 1 and made.row.step_ns.max_ms > 19
 
 
 def test_the_age_of_a_frame_counts_once_however_often_it_is_shown(kit: Kit) -> None:
