@@ -5,6 +5,7 @@ Its syntax is that of Python 3.8, so that an old Python can still say that it is
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -19,10 +20,13 @@ OLDEST, NEWEST = (3, 11), (3, 13)  # as `requires-python` in pyproject.toml
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl+C ended
 
 
-def launch(argv: list[str]) -> int:
-    """Returns the exit code. On Linux and macOS this process becomes the one in `.venv`, with the same pid."""
+def launch(argv: list[str], commands: dict[str, str]) -> int:
+    """Returns the exit code. On Linux and macOS this process becomes the one in `.venv`, with the same pid.
+
+    commands: first word → the module whose `main(argv)` runs it. Everything else is the engine's.
+    """
     try:
-        return _launch(argv)
+        return _launch(argv, commands)
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -31,7 +35,7 @@ def launch(argv: list[str]) -> int:
         return INTERRUPTED
 
 
-def _launch(argv: list[str]) -> int:
+def _launch(argv: list[str], commands: dict[str, str]) -> int:
     if venv_exists() and not in_venv():
         return rerun(argv)
     require_python(sys.version_info[:2])
@@ -48,7 +52,7 @@ def _launch(argv: list[str]) -> int:
     if testing:
         return run_tests(argv[1:])
     try:
-        from engine.main import main
+        main = importlib.import_module(commands.get(argv[0] if argv else "", "engine.main")).main
     except KeyboardInterrupt:  # nothing was started yet, so nothing is to be ended
         return Exit.OK
     return main(argv)

@@ -121,7 +121,10 @@ class Painter(nn.Module):
             self.last.bias[12:] = OPAQUE  # type: ignore[index]
 
     def forward(self, points: Tensor) -> Tensor:
-        field = self.field(points)
+        return self.paint(self.field(points))
+
+    def paint(self, field: Tensor) -> Tensor:
+        """(B, CHANNELS, grid, grid) → as above. Apart from `forward`, so that training may compute it less exactly."""
         x = self.stem(torch.cat([field, self.place.expand(len(field), -1, -1, -1)], 1))
         passed = []
         for down in self.down:

@@ -34,8 +34,9 @@ def painting(rgba: Tensor, targets: Targets, progress: float) -> Tensor:
     """The loss of what was painted, a scalar. progress: 0..1 of the training.
 
     The composed picture alone would let alpha go to zero wherever the first colour is wrong, and a colour under
-    alpha zero never learns. So the colour is also judged uncomposed inside the matte, alpha must be one where a pixel
-    is certainly the person's, and at first alpha follows the matte.
+    alpha zero never learns; or to one everywhere, and the stage would be painted, too. So the colour is also judged
+    uncomposed inside the matte, alpha must be one where a pixel is certainly the person's, and at first it follows
+    the matte, by a loss whose gradient does not vanish where alpha is quite wrong.
     """
     picture, alpha = compose(rgba, targets.plate), rgba[:, 3:]
     off = picture - targets.frame
@@ -44,7 +45,7 @@ def painting(rgba: Tensor, targets: Targets, progress: float) -> Tensor:
     loss = loss + STRAIGHT * ((rgba[:, :3] - targets.frame).abs() * targets.weight * targets.matte).mean()
     loss = loss + CERTAIN * (F.relu(targets.certain - alpha) * targets.certain).sum() / (targets.certain.sum() + 1)
     if progress < MATTE_UNTIL:
-        loss = loss + MATTE * (1 - progress / MATTE_UNTIL) * (alpha - targets.matte).abs().mean()
+        loss = loss + MATTE * (1 - progress / MATTE_UNTIL) * F.binary_cross_entropy(alpha, targets.matte)
     return loss + SPARSE * alpha.mean()
 
 

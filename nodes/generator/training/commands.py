@@ -1,0 +1,81 @@
+"""`run_engine.py train …` and `run_engine.py performer …`: from footage to a performer. See docs/TRAINING.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.errors import BadInput, EngineError, Exit
+
+PRESETS = ("tiny", "base", "large")
+
+
+def main(argv: Sequence[str]) -> int:
+    """argv: with the command's own name first. Returns the exit code; prints one sentence for whatever went wrong."""
+    words = argv[1:] if argv[0] == "performer" else argv
+    options = _parser().parse_args(words)
+    try:
+        options.run(options)
+        return Exit.OK
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run_engine.py performer", description="Make a performer from footage.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_train,):
+        add(commands)
+    return parser
+
+
+def _train(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("train", help="footage → performer.safetensors", description=_train.__doc__)
+    parser.add_argument("footage", type=Path, metavar="FOOTAGE", help="a folder that `performer extract` made")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where everything goes")
+    parser.add_argument("--preset", choices=PRESETS, default="base", help="how large a network (default: base)")
+    parser.add_argument("--size", type=int, default=256, help="of the picture, pixels: 64, 128, 256, 512, 1024")
+    parser.add_argument("--minutes", type=float, default=0.0, help="train that long; the schedule follows the clock")
+    parser.add_argument("--steps", type=int, default=0, help="train that many steps: repeatable")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="start from this performer's weights")
+    parser.add_argument("--critic", type=float, default=1.0, metavar="SHARE",
+                        help="from which share of the training on a critic joins (0..1); 1: never")  # fmt: skip
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, default=0, help="of the processor; 0: all")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--held-out", type=float, default=0.15, help="share of the frames kept for measuring, the last")
+    parser.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="between two looks")
+    parser.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard (needs its package)")
+    parser.set_defaults(run=_run_train)
+
+
+def _run_train(options: argparse.Namespace) -> None:
+    from nodes.generator.network.painter import preset
+    from nodes.generator.training import footage, train
+    from nodes.generator.training.schedule import Schedule
+    from nodes.generator.training.start import begin, device_named, tensorboard
+
+    if not (options.minutes > 0 or options.steps > 0):
+        raise BadInput("Say how long to train: --minutes 40, or --steps 20000.")
+    try:
+        shape = preset(options.preset, options.size)
+    except ValueError as error:
+        raise BadInput(f"--size {options.size}: {error}. Use 64, 128, 256, 512 or 1024.") from error
+    device = device_named(options.device)
+    begin(options.threads)
+    info = footage.read_info(options.footage)
+    print(f"Reading {info.frames} frames of {options.footage} …", flush=True)
+    plan = train.Plan(
+        options.out, shape, Schedule(options.minutes, options.steps, options.rate, options.critic),
+        preset=options.preset, device=device, batch=options.batch, seed=options.seed, every=options.every,
+        resume=options.resume, begin_from=options.init,
+        writer=tensorboard(options.out) if options.tensorboard else None,
+        about={"performer": info.performer, "licence": info.licence, "consent": info.consent},
+    )  # fmt: skip
+    train.run(plan, footage.load(options.footage, options.size, options.held_out))
