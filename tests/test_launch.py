@@ -166,9 +166,16 @@ def test_the_test_command_runs_all_three_and_fails_with_any(failing: str | None,
 
 
 def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    def interrupted(argv: list[str]) -> int:
+    def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(launch, "_launch", interrupted)
-    assert launch.launch([]) == 130
+    assert launch.launch([], {}) == 130
     assert "Stopped" in capsys.readouterr().err
+
+
+def test_a_command_of_its_own_gets_all_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tailor.py").write_text("def main(argv):\n    return len(argv)\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(launch, "venv_exists", lambda: False)
+    assert launch.launch(["sew", "two", "shirts"], {"sew": "tailor"}) == 3

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import EngineError, Exit
@@ -20,7 +21,7 @@ OLDEST, NEWEST = (3, 11), (3, 13)  # as `requires-python` in pyproject.toml
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl+C ended
 
 
-def launch(argv: list[str], commands: dict[str, str]) -> int:
+def launch(argv: list[str], commands: Mapping[str, str]) -> int:
     """Returns the exit code. On Linux and macOS this process becomes the one in `.venv`, with the same pid.
 
     commands: first word → the module whose `main(argv)` runs it. Everything else is the engine's.
@@ -35,7 +36,7 @@ def launch(argv: list[str], commands: dict[str, str]) -> int:
         return INTERRUPTED
 
 
-def _launch(argv: list[str], commands: dict[str, str]) -> int:
+def _launch(argv: list[str], commands: Mapping[str, str]) -> int:
     if venv_exists() and not in_venv():
         return rerun(argv)
     require_python(sys.version_info[:2])
