@@ -122,7 +122,6 @@ def test_torch_is_left_out_by_default_where_it_is_not_to_be_had(
     pip.lacks = {"torch"}
     steps.setup(["--setup"])
     assert "torch is left out" in capsys.readouterr().out
-    assert "torch" not in asked(pip)
     pip.asked.clear()
     steps.setup(["--setup"])
     assert not pip.asked
@@ -130,10 +129,18 @@ def test_torch_is_left_out_by_default_where_it_is_not_to_be_had(
         steps.setup(["--setup", "--torch", "cpu"])
 
 
-def test_on_linux_torch_comes_without_cuda(pip: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_linux_torch_comes_without_cuda_where_pip_has_that(
+    pip: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     steps.setup(["--setup"])
     assert f"torch=={packages.pinned('torch')}+cpu" in asked(pip)
+    pip.asked.clear()
+    steps.STAMP.unlink()
+    pip.lacks = {"+cpu"}
+    steps.setup(["--setup"])
+    assert "torch==" in asked(pip) and "+cpu" not in asked(pip)
+    assert "some 3 GB" in capsys.readouterr().out
     pip.asked.clear()
     steps.STAMP.unlink()
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -90,16 +90,21 @@ def _install_packages(needed: list[str]) -> None:
 
 
 def _install_torch(build: str, must: bool) -> str:
-    """Returns the build that is there now. A default that cannot be had is left out: nothing needs it yet."""
+    """Returns the build that is there now. Without it figures are still drawn, so a default does not stop the setup."""
     if build == "none":
         return build
     version = packages.pinned("torch") if build == "cpu" else build
+    wanted = f"torch=={version}"
     # Elsewhere the plain version is the CPU build; on Linux it brings gigabytes for CUDA along.
-    suffix = "+cpu" if build == "cpu" and sys.platform == "linux" else ""
-    wanted = f"torch=={version}{suffix}"
-    if not must and not packages.available(wanted):
-        print("torch is left out: pip does not know its CPU build. Nothing needs it yet; see docs/SETUP.md.")
-        return "none"
-    if not packages.install([wanted]):
+    if build == "cpu" and sys.platform == "linux":
+        if packages.available(f"{wanted}+cpu"):
+            wanted += "+cpu"
+        else:
+            print("pip knows no torch for the CPU alone: the full one comes, some 3 GB with CUDA. docs/SETUP.md says "
+                  "how to avoid that.", flush=True)  # fmt: skip
+    if packages.install([wanted]):
+        return build
+    if must:
         raise EngineError(f"{wanted} could not be installed; pip's lines above say why, docs/SETUP.md where to look.")
-    return build
+    print("torch is left out; pip's lines above say why. Figures are drawn, but no performer can be trained or shown.")
+    return "none"

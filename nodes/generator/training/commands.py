@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import BadInput, EngineError, Exit
+from engine.process import ROOT
 
 PRESETS = ("tiny", "base", "large")
 
@@ -27,9 +29,62 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run_engine.py performer", description="Make a performer from footage.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_train,):
+    for add in (_train, _eval, _export, _bench):
         add(commands)
     return parser
+
+
+def _eval(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("eval", help="measure a performer on footage")
+    parser.add_argument("performer", type=Path, metavar="FILE.safetensors")
+    parser.add_argument("footage", type=Path, metavar="FOOTAGE", help="a folder that `performer extract` made")
+    parser.add_argument("--whole", action="store_true", help="all frames, not the held-out ones: for other footage")
+    parser.add_argument("--size", type=int, default=0, help="compare at this size instead of the performer's own")
+    parser.add_argument("--backend", default="torch", help="what paints: torch, onnx, onnx-int8, openvino, …")
+    parser.add_argument("--grid", type=Path, metavar="FILE.png", help="also write pose, painted, real and alpha")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.set_defaults(run=_run_eval)
+
+
+def _run_eval(options: argparse.Namespace) -> None:
+    from nodes.generator.training.examine import examine, show
+
+    found = examine(
+        options.performer, options.footage,
+        whole=options.whole, size=options.size, backend=options.backend, grid=options.grid,
+    )  # fmt: skip
+    show(found, options.json)
+
+
+def _export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("export", help="name a trained performer and write it where it belongs")
+    parser.add_argument("training", type=Path, metavar="TRAINING", help="the folder that `train --out` named")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    parser.add_argument("--footage", type=Path, metavar="FOLDER", help="measure on all of its held-out frames")
+    parser.add_argument("--onnx", type=Path, metavar="FILE.onnx", help="also write the network for other programs")
+    for name, what in (("performer", "who it is"), ("licence", "of the file"), ("consent", "who agreed to what")):
+        parser.add_argument(f"--{name}", default="", metavar="TEXT", help=what)
+    parser.set_defaults(run=_run_export)
+
+
+def _run_export(options: argparse.Namespace) -> None:
+    from nodes.generator.training.examine import export
+
+    named = {name: getattr(options, name) for name in ("performer", "licence", "consent")}
+    export(options.training, options.out, named, options.footage, options.onnx)
+    print(f"Wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB).")
+
+
+def _bench(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("bench", help="how quick it is here, backend by backend", add_help=False)
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="as bench/performer.py takes them")
+    parser.set_defaults(run=_run_bench)
+
+
+def _run_bench(options: argparse.Namespace) -> None:
+    program = ROOT / "bench" / "performer.py"
+    if code := subprocess.run([sys.executable, str(program), *options.words]).returncode:
+        raise EngineError(f"{program} ended with code {code}; its lines above say why.")
 
 
 def _train(commands: argparse._SubParsersAction) -> None:
