@@ -122,7 +122,7 @@ class Painter(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         field = self.field(points)
-        x = self.stem(torch.cat([field, self.place.expand(len(field), -1, -1, -1)], 1))
+        x = self.stem(torch.cat([field, self.place.expand(field.shape[0], -1, -1, -1)], 1))
         passed = []
         for down in self.down:
             passed.append(x)
