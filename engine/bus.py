@@ -6,6 +6,7 @@ What does not fit the table is refused and counted, and never stops the next mes
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Union
 
@@ -216,3 +217,15 @@ class Client:
 
     def close(self, linger_ms: int = 0) -> None:
         self._socket.close(linger_ms)
+
+
+class BusHandler(logging.Handler):
+    """Passes a node's warnings on to the supervisor's screen."""
+
+    def __init__(self, bus: Client):
+        super().__init__(logging.WARNING)
+        self._bus = bus
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()[:2000]
+        self._bus.send(Log(level="ERROR" if record.levelno >= logging.ERROR else "WARNING", text=text))

@@ -5,14 +5,18 @@ No process, no clock, no shared memory in here, so that every rule can be tested
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+from engine.errors import Exit
 
 SECOND = 1_000_000_000
 FIRST_DELAY_NS = SECOND // 10
 SLOWEST_DELAY_NS = 60 * SECOND  # the slow retry, for ever: an unattended show has nobody to press a button
 HEALTHY_NS = 30 * SECOND  # a life longer than this starts the back-off anew
 KILL_AFTER_NS = SECOND // 2  # from `terminate` to `kill`
+NEEDS_SMALLER = (Exit.DEVICE_FAILED, Exit.OUT_OF_MEMORY)  # exits after which the same settings would fail again
 
 
 class Action(Enum):
@@ -69,6 +73,18 @@ def delay_ns(failures: int) -> int:
 def failures_after(observed: Observed, now_ns: int) -> int:
     """The length of the run of failures, this death included."""
     return 1 if now_ns - observed.started_ns > HEALTHY_NS else observed.failures + 1
+
+
+def profile_after(code: int, profile: int, settings: Sequence[object]) -> int:
+    """Which of `settings`, the configured ones first and the smallest last, the next process starts with.
+
+    profile: the index of those that the dead process had. One step down after an exit that asks for it, past
+    settings that would change nothing; never up.
+    """
+    if code not in NEEDS_SMALLER:
+        return profile
+    below = range(profile + 1, len(settings))
+    return next((n for n in below if settings[n] != settings[profile]), profile)
 
 
 def decide(spec: Spec, observed: Observed, now_ns: int) -> Decision:

@@ -21,6 +21,8 @@ class Exit(IntEnum):
     STEP_FAILED = 20  # a node gave up after many failed steps in a row
     FENCED = 21  # a newer process writes this stream
     ORPHANED = 22  # the supervisor is gone
+    DEVICE_FAILED = 41  # the graphics card failed
+    OUT_OF_MEMORY = 42  # the graphics card's memory is full, or the machine's
 
 
 class EngineError(Exception):
@@ -77,10 +79,26 @@ class FrameTooLarge(EngineError):
         self.needed = needed
 
 
-class WriterFenced(EngineError):
+class Unrecoverable(EngineError):
+    """Base of what no further step of this process can mend: raised from a step it ends the process at once."""
+
+
+class WriterFenced(Unrecoverable):
     """The supervisor has granted this stream to a newer writer; this one must stop."""
 
     exit_code = Exit.FENCED
+
+
+class DeviceFailed(Unrecoverable):
+    """The graphics card failed. What CUDA has once refused it refuses until the process ends."""
+
+    exit_code = Exit.DEVICE_FAILED
+
+
+class OutOfMemory(Unrecoverable):
+    """The memory of the graphics card or of the machine is full."""
+
+    exit_code = Exit.OUT_OF_MEMORY
 
 
 class BadMessage(EngineError):

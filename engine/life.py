@@ -10,11 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from engine import config as configs
 from engine import decide, process
 from engine.clock import now_ns
 from engine.config import NodeSpec
 from engine.decide import SECOND, Observed
 from engine.directory import NodeRow
+from engine.node import NodeConfig
 
 LOG_BYTES = 5_000_000  # a log longer than this is copied aside and begun anew
 LAST_LINES = 100
@@ -41,6 +43,7 @@ class Life:
         self.epoch = self.version = 0
         self._life_from = 0  # where in the log the newest life begins
         self.failures = self.failed_ns = 0
+        self.profile = 0  # which of `_profiles` it runs with
         self.started_ns = self.ready_ns = self.asked_ns = self.terminated_ns = 0
 
     @property
@@ -54,7 +57,42 @@ class Life:
             return "FINISHED"
         if self.process is None:
             return "RESTARTING" if self.wanted and self.failures else "STOPPED"
-        return self.row.phase
+        return "DEGRADED" if self.profile and self.row.phase == "RUNNING" else self.row.phase
+
+    @property
+    def text(self) -> str:
+        """For the status: what the node complains of, or that it runs in a smaller profile."""
+        return self.row.text or self.in_profile
+
+    @property
+    def in_profile(self) -> str:
+        """Which profile it is in, for a person ("in a smaller profile: batch 1, device cpu"), or "" as configured."""
+        if not self.profile:
+            return ""
+        keys = self.spec.node_class.profiles[self.profile - 1]
+        return "in a smaller profile: " + ", ".join(f"{key} {getattr(self.settings, key)}" for key in keys)
+
+    @property
+    def _profiles(self) -> tuple[NodeConfig, ...]:
+        return (self.spec.config, *self.spec.smaller)
+
+    @property
+    def settings(self) -> NodeConfig:
+        """The configured settings as the profile leaves them."""
+        return self._profiles[self.profile]
+
+    def change(self, values: dict[str, Any]) -> None:
+        """Change live settings. Raises ConfigError, and changes nothing, unless all are good.
+
+        Naming a setting that the profile has taken over is a person's word that it is to be tried again: the node
+        leaves the profile and starts again as configured.
+        """
+        self.spec = configs.change(self.spec, values)
+        self.version += 1
+        self.failures = 0  # what made it fail may be mended: try at once
+        if self.profile and values.keys() & self.spec.node_class.profiles[self.profile - 1].keys():
+            self.profile = 0
+            self.terminate()
 
     def observe(self, amnesty_ns: int) -> Observed:
         if self.row.phase not in ("NONE", "STARTING") and self.process is not None:
@@ -89,7 +127,7 @@ class Life:
                 {
                     "name": self.name,
                     "type": self.spec.type,
-                    "config": self.spec.config.model_dump(mode="json"),
+                    "config": self.settings.model_dump(mode="json"),
                     "epoch": self.epoch,
                     "identity": self.identity,
                     "param_version": self.version,
@@ -137,6 +175,7 @@ class Life:
             with suppress(OSError):
                 self.process.stdin.close()
         self.failed(observed)
+        self.profile = decide.profile_after(code, self.profile, self._profiles)
         self.process = None
         self.row["pid"] = 0
         return code

@@ -79,7 +79,8 @@ class Node:
 
     Life: `setup` once, then `step` for ever, then `close`. Raise `BadInput` from `setup` when the config names
     something that cannot be used. An exception from `step` is logged and counted and the next step runs;
-    many in a row end the process, and the supervisor starts a new one.
+    many in a row end the process, and the supervisor starts a new one. `DeviceFailed`, `OutOfMemory` and
+    MemoryError end it at once, from `setup` too and without `close`; the next one runs in a smaller profile.
 
     How `step` is called:
       no inputs        again and again; it waits for its own source, at most about 0.1 s, and may publish nothing.
@@ -93,6 +94,9 @@ class Node:
     outputs: ClassVar[dict[str, Port]] = {}
     paced: ClassVar[bool] = False
     slots: ClassVar[int] = 4  # per output ring: few, because cold memory is what costs
+    # Settings that need less of the machine, from the first thing to give up to the last. Each replaces configured
+    # ones, by itself and not on top of those before it; a number is a limit, which lowers and never raises.
+    profiles: ClassVar[tuple[dict[str, Any], ...]] = ()
 
     # Set by the worker before `setup`.
     config: Any

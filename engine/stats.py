@@ -21,7 +21,10 @@ def milliseconds(histograms: Sequence[Histogram], percents: Sequence[int]) -> di
 
 
 def node(life: Life) -> dict:
-    """fps: steps over the time from the end of the first to the end of the last, restarts included."""
+    """fps: steps over the time from the end of the first to the end of the last, restarts included.
+
+    profile: 0 as configured, else which of the node's smaller profiles.
+    """
     row = life.row
     steps, span_ns = row["steps"], row["last_step_ns"] - row["first_step_ns"]
     return {
@@ -31,6 +34,7 @@ def node(life: Life) -> dict:
         "restarts": row["restarts"],
         "errors": row["errors"],
         "state": life.state,
+        "profile": life.profile,
     }
 
 

@@ -82,7 +82,7 @@ class Status:
     def _line(self, supervisor: Supervisor, life: Life, seconds: float) -> Line:
         steps = self._fresh(life.name, life.row.step_ns.counts())
         return Line(
-            life.name, life.state, life.row.text, int(steps.sum()) / seconds, percentile_ms(steps, 50),
+            life.name, life.state, life.text, int(steps.sum()) / seconds, percentile_ms(steps, 50),
             percentile_ms(steps, 95), supervisor.rings.missed(life.name), life.row["restarts"],
         )  # fmt: skip
 

@@ -185,7 +185,8 @@ class Supervisor:
             self.stop()
             return
         delay = decide.delay_ns(life.failures) / SECOND
-        self.say(f"{sentence.rstrip('.')}. Starting it again in {delay:g} s.")
+        smaller = f", {life.in_profile}" if life.profile else ""
+        self.say(f"{sentence.rstrip('.')}. Starting it again in {delay:g} s{smaller}.")
         self._show_last_lines(life)
 
     def _show_last_lines(self, life: Life) -> None:
@@ -245,11 +246,9 @@ class Supervisor:
         if life is None:
             return Ack(ok=False, text=f"There is no node {message.node!r}.")
         try:
-            life.spec = configs.change(life.spec, message.values)
+            life.change(message.values)
         except ConfigError as error:
             return Ack(ok=False, text=str(error), version=life.version)
-        life.version += 1
-        life.failures = 0  # what made it fail may be mended: try at once
         self._tell(life)
         return Ack(ok=True, version=life.version)
 
@@ -259,7 +258,7 @@ class Supervisor:
         if not life.connected:
             return
         if version != life.version:
-            values = life.spec.config.model_dump(include=set(configs.live_fields(life.spec.node_class)))
+            values = life.settings.model_dump(include=set(configs.live_fields(life.spec.node_class)))
             self.server.send(life.identity, Set(node=life.name, values=values, version=life.version))
         if paused != life.paused:
             self.server.send(life.identity, Pause() if life.paused else Start())

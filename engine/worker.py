@@ -17,11 +17,12 @@ from contextlib import suppress
 from typing import Any
 
 from engine import process
-from engine.bus import Client, Error, Grow, Log, Pause, Set, Start, State, Stop
+from engine.bus import BusHandler, Client, Error, Grow, Pause, Set, Start, State, Stop
 from engine.clock import Pacer, now_ns
 from engine.config import registry
+from engine.decide import NEEDS_SMALLER
 from engine.directory import Directory, NodeHealth
-from engine.errors import EngineError, Exit, WriterFenced
+from engine.errors import EngineError, Exit, Unrecoverable
 from engine.frame import Frame
 from engine.node import Node
 from engine.ring_reader import Policy
@@ -35,18 +36,6 @@ NOT_TAKEN_UP = "new settings were not taken up"
 
 class Stopped(BaseException):
     """Unwinds whatever waits inside a step when the node is told to stop."""
-
-
-class BusHandler(logging.Handler):
-    """Passes warnings on to the supervisor's screen."""
-
-    def __init__(self, bus: Client):
-        super().__init__(logging.WARNING)
-        self._bus = bus
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()[:2000]
-        self._bus.send(Log(level="ERROR" if record.levelno >= logging.ERROR else "WARNING", text=text))
 
 
 class Worker:
@@ -110,14 +99,19 @@ class Worker:
         except EngineError as error:
             self._give_up(str(error))
             code = error.exit_code
+        except MemoryError:
+            traceback.print_exc()
+            self._give_up("This machine's memory is full. Close other programs, or ask for less in the config.")
+            code = Exit.OUT_OF_MEMORY
         except BaseException as error:  # a node that calls sys.exit has failed like any other
             traceback.print_exc()
             self._give_up(f"{type(error).__name__}: {error}")
             code = Exit.STEP_FAILED
-        try:
-            self.node.close()
-        except Exception:
-            traceback.print_exc()
+        if code not in NEEDS_SMALLER:  # a call into a driver that has failed may never return
+            try:
+                self.node.close()
+            except Exception:
+                traceback.print_exc()
         self.bus.close(linger_ms=200)
         return code
 
@@ -139,7 +133,7 @@ class Worker:
         started = now_ns()
         try:
             self.node.step(**frames)
-        except WriterFenced:
+        except (Unrecoverable, MemoryError):
             raise
         except Exception as error:
             self._failed(error)
@@ -218,6 +212,8 @@ class Worker:
             node.configured()
             if self.row.text.startswith(NOT_TAKEN_UP):
                 self.recovered()
+        except (Unrecoverable, MemoryError):
+            raise
         except Exception as error:  # the settings were checked: this is the node's own mistake, and no reason to die
             traceback.print_exc()
             self.degraded(f"{NOT_TAKEN_UP}: {type(error).__name__}: {error}")

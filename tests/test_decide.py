@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.decide import SECOND, Action, Observed, Spec, decide, delay_ns, failures_after, may_go
+from engine.decide import SECOND, Action, Observed, Spec, decide, delay_ns, failures_after, may_go, profile_after
 
 SPEC = Spec(startup_ns=60 * SECOND, step_ns=10 * SECOND, stop_ns=SECOND)
 T = 1000 * SECOND
@@ -74,6 +74,22 @@ def test_a_node_is_not_judged_by_its_predecessors_last_sign_of_life() -> None:
 )
 def test_an_exit_is_told_in_words(code: int, words: str) -> None:
     assert decide(SPEC, replace(RUNNING, exit_code=code), T).reason == words
+
+
+@pytest.mark.parametrize("code", [0, 1, 10, 20, 21, 22, -9, -11])
+def test_most_exits_leave_the_profile_as_it_is(code: int) -> None:
+    assert [profile_after(code, profile, "abc") for profile in (0, 1, 2)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("code", [41, 42])
+def test_a_failed_card_or_full_memory_goes_one_profile_down_and_stays_at_the_smallest(code: int) -> None:
+    assert [profile_after(code, profile, "abc") for profile in (0, 1, 2)] == [1, 2, 2]
+    assert profile_after(code, 0, "a") == 0
+
+
+def test_a_profile_that_would_change_nothing_is_passed_over() -> None:
+    assert profile_after(42, 0, "aab") == 2
+    assert profile_after(42, 1, "abb") == 1  # nothing smaller is left
 
 
 def test_nobody_is_killed_for_the_supervisors_own_pause() -> None:

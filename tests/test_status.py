@@ -26,7 +26,7 @@ class Show:
         patch.setattr(status, "now_ns", lambda: self.ns)
         self.directory = Directory.create(NAME, 1, ["camera", "output"], [])
         self.lives: list[Any] = [
-            SimpleNamespace(name=name, state=state, row=self.directory.node(row))
+            SimpleNamespace(name=name, state=state, text="", row=self.directory.node(row))
             for row, (name, state) in enumerate((("camera", "RUNNING"), ("output", "DEGRADED")))
         ]
         self.rings = SimpleNamespace(missed=lambda name: 3 if name == "output" else 0)

@@ -14,7 +14,7 @@ import pytest
 from engine import bus, config, worker
 from engine.clock import now_ns
 from engine.directory import Directory
-from engine.errors import BadInput, Exit
+from engine.errors import BadInput, DeviceFailed, Exit, OutOfMemory
 from engine.frame import Frame
 from engine.node import Image, Latest, Node, NodeConfig, live
 from engine.ring import WORD
@@ -170,6 +170,34 @@ def test_a_fenced_writer_ends_at_once(kit: Kit) -> None:
     made = kit.worker(Scripted, publish, lose_the_ring, rest)
     assert made.run() == Exit.FENCED
     assert made.row["errors"] == 0 and len(made.node.script) == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(DeviceFailed("Gone."), 41), (OutOfMemory("Gone."), 42), (np.empty, 42), (MemoryError(), 42)],
+)
+def test_a_failed_card_or_full_memory_ends_it_at_once_and_touches_nothing_more(kit: Kit, error: Any, code: int) -> None:
+    def break_down(node: Any) -> None:
+        if isinstance(error, Exception):
+            raise error
+        error(1 << 62, np.uint8)  # NumPy's own kind of MemoryError
+
+    made = kit.worker(Scripted, rest, break_down, rest)
+    assert made.run() == code
+    assert made.row["errors"] == 0 and len(made.node.script) == 1  # type: ignore[attr-defined]
+    assert not made.node.closed  # type: ignore[attr-defined]
+    assert made.row.text in ("Gone.",) or made.row.text.startswith("This machine's memory is full")
+
+
+@pytest.mark.parametrize("error", [DeviceFailed("Gone."), MemoryError()])
+def test_a_card_may_also_fail_while_new_settings_are_taken_up(kit: Kit, error: Exception) -> None:
+    def configured() -> None:
+        raise error
+
+    made = kit.worker(Scripted)
+    made.node.configured = configured  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        made._configure(bus.Set(node="mirror", values={"gain": 2}, version=8))
 
 
 def test_bad_input_ends_it_with_its_sentence_and_code(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from engine.config.errors import Invalid, block, checked, shown, suggest, valida
 from engine.config.graph import NodeSpec, StreamSpec, connect
 from engine.config.model import EngineConfig
 from engine.config.nodes import read_node
+from engine.config.profiles import smaller
 from engine.config.schema import json_schema, schema_text
 from engine.config.yaml_source import YamlSource
 from engine.errors import ConfigError
@@ -87,6 +88,7 @@ def change(spec: NodeSpec, values: dict[str, Any]) -> NodeSpec:
         raise ConfigError(f"{spec.name}: no live setting {shown(key)}{suggest(str(key), can_change)}")
     old = spec.config.model_dump(mode="json", exclude_unset=True)
     try:
-        return replace(spec, config=validate(spec.node_class.Config, old | values))
-    except Invalid as error:
+        config = validate(spec.node_class.Config, old | values)
+        return replace(spec, config=config, smaller=smaller(spec.node_class, config))
+    except (Invalid, ConfigError) as error:
         raise ConfigError(f"{spec.name}: {error}; the old value stays") from None

@@ -34,6 +34,7 @@ class NodeSpec:
     node_class: NodeClass
     config: NodeConfig
     inputs: dict[str, Edge]
+    smaller: tuple[NodeConfig, ...] = ()  # the same in each of the node's profiles
 
     def stream_name(self, port: str) -> str:
         """A node's only output is called like the node, one of several "node.port"."""

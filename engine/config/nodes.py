@@ -9,6 +9,7 @@ from engine.config import registry
 from engine.config.errors import block, checked, shown, suggest
 from engine.config.graph import Edge, NodeSpec
 from engine.config.model import NODE_NAME, OWN_KEYS, EdgeConfig
+from engine.config.profiles import smaller
 from engine.config.yaml_source import Where, YamlSource
 from engine.errors import ConfigError
 from engine.node import Node
@@ -30,7 +31,11 @@ def read_node(source: YamlSource, name: str, entry: Any, offline: bool) -> NodeS
     inputs = _inputs(source, where, values, node_class, offline)
     if config is None or len(inputs) < len(node_class.inputs):
         return None
-    return NodeSpec(name, values["type"], node_class, config, inputs)
+    try:
+        return NodeSpec(name, values["type"], node_class, config, inputs, smaller(node_class, config))
+    except ConfigError as error:
+        source.complain(where, str(error), at_key=True)
+        return None
 
 
 def _node_class(source: YamlSource, where: Where, values: dict[str, Any], offline: bool) -> type[Node] | None:
