@@ -125,7 +125,7 @@ class Painter(nn.Module):
 
     def paint(self, field: Tensor) -> Tensor:
         """(B, CHANNELS, grid, grid) → as above. Apart from `forward`, so that training may compute it less exactly."""
-        x = self.stem(torch.cat([field, self.place.expand(len(field), -1, -1, -1)], 1))
+        x = self.stem(torch.cat([field, self.place.expand(field.shape[0], -1, -1, -1)], 1))
         passed = []
         for down in self.down:
             passed.append(x)

@@ -1,0 +1,84 @@
+"""CUDA graphs: the network in float16, launched as a whole. Some sixty launches are what a small network waits for.
+
+One graph per batch size over buffers that never move; copies go through pinned memory. Plain torch, so it works on
+Windows too. Never run here, for want of a graphics card.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nodes.generator.backends import eager
+from nodes.generator.backends.base import BATCHES, missing
+from nodes.generator.backends.failures import device_failures
+
+if TYPE_CHECKING:
+    import torch
+
+    from nodes.generator.network.picture import Picture
+
+WARM_UPS = 3  # runs before a capture: cuDNN chooses its algorithms in them
+
+build = eager.build
+
+
+def refusal(device: str) -> str | None:
+    return missing("torch") or (None if device == "cuda" else "no CUDA device")
+
+
+class CudaGraph:
+    """The network for one batch size, captured. `stream`: where it is captured and runs."""
+
+    def __init__(self, network: Picture, batch: int, stream: torch.cuda.Stream):
+        import torch
+
+        self.points = torch.zeros(batch, 33, 4, pin_memory=True)
+        self._points = self.points.to("cuda")
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                network(self._points)
+        stream.synchronize()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, stream=stream):
+            self._picture = network(self._points)
+        self.picture = torch.empty(self._picture.shape, dtype=torch.uint8, pin_memory=True)
+
+    def launch(self) -> None:
+        """From `points` to `picture`, both in pinned memory, on the current stream; does not wait for it."""
+        self._points.copy_(self.points, non_blocking=True)
+        self._graph.replay()
+        self.picture.copy_(self._picture, non_blocking=True)
+
+
+class CudaGraphs:
+    name, batches = "cuda-graphs", BATCHES
+
+    def __init__(self, path: Path):
+        import torch
+
+        with device_failures(), torch.inference_mode():
+            network = eager.network(path, "cuda")
+            self._stream = torch.cuda.Stream()
+            self._done = torch.cuda.Event()
+            self._graphs = {batch: CudaGraph(network, batch, self._stream) for batch in BATCHES}
+
+    def run(self, points: np.ndarray, out: np.ndarray) -> None:
+        import torch
+
+        graph = self._graphs[len(points)]
+        with device_failures(), torch.inference_mode(), torch.cuda.stream(self._stream):
+            graph.points.numpy()[:] = points
+            graph.launch()
+            self._done.record()
+            self._done.synchronize()
+        out[:] = graph.picture.numpy()
+
+    def close(self) -> None:
+        self._graphs.clear()
+
+
+def open(artefact: Path, device: str, threads: int) -> CudaGraphs:
+    return CudaGraphs(artefact)
