@@ -32,6 +32,10 @@ class Arc(BaseModel):
     start: float = Field(ge=-360, le=360)
     extent: float = Field(ge=0, le=360)
 
+    def widened(self, degrees: float) -> Arc:
+        """The same arc, that much longer at either end."""
+        return Arc(start=(self.start - degrees) % 360, extent=min(self.extent + 2 * degrees, 360))
+
 
 class Repertoire(BaseModel):
     """Lengths and places in picture sizes, 0..1 from the top left. lean: of the trunk, against upright."""
@@ -93,8 +97,8 @@ def arc_of(angles: np.ndarray, left_out: float = 0.5) -> Arc:
     return Arc(start=float(ordered[first]), extent=float(min(ends[first] - ordered[first], 360)))
 
 
-def measure(points: np.ndarray) -> Repertoire:
-    """points: (N, 33, 4) in picture sizes, N >= 1, all finite."""
+def measure(points: np.ndarray, turned: float = 0) -> Repertoire:
+    """points: (N, 33, 4) in picture sizes, N >= 1, all finite. turned: how far training turned them, either way, degrees."""
     hips = middle(points, HIPS)[:, 0]
     left, right = np.percentile(hips, (1, 99))
     joints = {}
@@ -105,5 +109,5 @@ def measure(points: np.ndarray) -> Repertoire:
         height=float(np.percentile(height(points), 80)),
         floor=float(np.percentile(lowest(points), 60)),
         centre=float(np.median(hips)), left=float(left), right=float(right),
-        lean=arc_of(lean(points)), joints=joints,
+        lean=arc_of(lean(points)).widened(turned), joints=joints,
     )  # fmt: skip

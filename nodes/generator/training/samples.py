@@ -19,6 +19,7 @@ POINT_NOISE, BODY_NOISE = 1.2 / 512, 0.5 / 512
 HIDDEN = 0.15  # how often some point is not seen
 # How often the whole picture, stage included, is moved, so that more places, sizes and leans have been seen; how far.
 MOVED, SCALE, TURN_DEGREES, SHIFT = 0.5, 0.1, 4.0, 0.06
+FAR, FAR_DEGREES = 0.25, 30.0  # how many of those turn farther, for visitors who lean as no dancer did; how far
 PIVOT = (0.5, 0.55)
 
 
@@ -78,8 +79,9 @@ class Samples:
 
 def movement(rng: np.random.Generator) -> np.ndarray:
     """(2, 3): a random turn, scale and shift in picture sizes."""
-    scale, turn = rng.uniform(1 - SCALE, 1 + SCALE), np.radians(rng.normal(0, TURN_DEGREES))
-    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    scale = rng.uniform(1 - SCALE, 1 + SCALE)
+    turn = rng.uniform(-FAR_DEGREES, FAR_DEGREES) if rng.random() < FAR else rng.normal(0, TURN_DEGREES)
+    cos, sin = scale * np.cos(np.radians(turn)), scale * np.sin(np.radians(turn))
     linear = np.array([[cos, -sin], [sin, cos]])
     shift = np.array(PIVOT) - linear @ PIVOT + rng.uniform(-SHIFT, SHIFT, 2)
     return np.column_stack([linear, shift])

@@ -27,7 +27,7 @@ from nodes.generator.playing.repertoire import measure
 from nodes.generator.training.evaluate import Score, evaluate
 from nodes.generator.training.footage import Footage
 from nodes.generator.training.grid import write_grid
-from nodes.generator.training.samples import Samples
+from nodes.generator.training.samples import FAR_DEGREES, Samples
 from nodes.generator.training.schedule import Schedule
 from nodes.generator.training.trainer import Trainer
 
@@ -206,7 +206,7 @@ def write_performer(plan: Plan, trainer: Trainer, footage: Footage, score: Score
     about = checkpoint.About(
         network=checkpoint.NetworkAbout(architecture=checkpoint.ARCHITECTURE, **plan.shape.as_dict()),
         keypoints=checkpoint.KEYPOINTS,
-        repertoire=measure(seen),
+        repertoire=measure(seen, FAR_DEGREES),
         training=checkpoint.Training(
             steps=trainer.step, minutes=round(trainer.seconds / 60, 2), device=plan.device,
             torch=torch.__version__, preset=plan.preset, data_sha256=footage.info.sha256,
