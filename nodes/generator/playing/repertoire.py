@@ -98,7 +98,7 @@ def arc_of(angles: np.ndarray, left_out: float = 0.5) -> Arc:
 
 
 def measure(points: np.ndarray, turned: float = 0) -> Repertoire:
-    """points: (N, 33, 4) in picture sizes, N >= 1, all finite. turned: how far training turned them, either way, degrees."""
+    """points: (N, 33, 4) in picture sizes, N >= 1, all finite. turned: degrees by which training turned them, too."""
     hips = middle(points, HIPS)[:, 0]
     left, right = np.percentile(hips, (1, 99))
     joints = {}
