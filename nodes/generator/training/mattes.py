@@ -8,7 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-PRESENT, CERTAIN = 24, 45  # levels of 255 by which a pixel differs from the plate: person or shadow; surely the person
+# Levels of 255 by which a pixel differs from the plate: below 12 it is the stage, or a faint shadow; from 24 a person
+# or a shadow; from 45 on surely a person.
+FAINT, PRESENT, CERTAIN = 12, 24, 45
 BODY = 0.4  # share of present pixels around one, from which it belongs to the body
 CARE = ((0, 0.055), (15, 0.04), (16, 0.04), (19, 0.04), (20, 0.04))  # face and hands: point, radius in picture sizes
 SCORE = 0.3  # a point less sure than this gets no care
@@ -28,11 +30,12 @@ def _present(differs: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur((differs > PRESENT).astype(np.float32), (0, 0), 3)
 
 
-def targets(frame: np.ndarray, plate: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the losses need to know of one picture, three (S, S) float32.
+def masks(frame: np.ndarray, plate: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What the losses need to know of one picture, four (S, S) float32: weight, matte, certain, clear.
 
     weight: 1 for the stage, 3 for the person, 5 for face and hands. matte: 0..1, where there is a colour to learn.
     certain: 0 or 1, where the person must be opaque.
+    clear: 1 where a pixel is the stage's, less where it may be a faint shadow.
     points: (33, 4), x and y in picture sizes.
     """
     differs, size = difference(frame, plate), len(frame)
@@ -42,4 +45,6 @@ def targets(frame: np.ndarray, plate: np.ndarray, points: np.ndarray) -> tuple[n
         if score > SCORE:
             cv2.circle(weight, (int(x * size), int(y * size)), int(radius * size), 5.0, -1)
     matte = cv2.GaussianBlur((differs > PRESENT).astype(np.float32), (0, 0), 2)
-    return cv2.GaussianBlur(weight, (0, 0), 2), matte, (differs > CERTAIN).astype(np.float32)
+    certain = (differs > CERTAIN).astype(np.float32)
+    clear = np.clip(1 - differs.astype(np.float32) / FAINT, 0, 1)
+    return cv2.GaussianBlur(weight, (0, 0), 2), matte, certain, clear

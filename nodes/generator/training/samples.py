@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nodes.generator.training.footage import Footage
 from nodes.generator.training.losses import Targets
-from nodes.generator.training.mattes import targets
+from nodes.generator.training.mattes import masks
 
 # How pose estimators err, in picture sizes: each point by itself, and all together.
 POINT_NOISE, BODY_NOISE = 1.2 / 512, 0.5 / 512
@@ -56,9 +56,9 @@ class Samples:
         rng = np.random.default_rng((self._seed, number))
         chosen = rng.choice(self._footage.train, self._size)
         parts = list(zip(*(self._one(int(index), rng) for index in chosen), strict=True))
-        frame, plate, weight, matte, certain = (self._tensor(np.stack(part)) for part in parts[:5])
-        points = torch.from_numpy(np.stack(parts[5])).to(self._device)
-        return Batch(points, Targets(frame, plate, weight, matte, certain), np.stack(parts[6]))
+        *pictures, points, places = (np.stack(part) for part in parts)
+        targets = Targets(*(self._tensor(picture) for picture in pictures))
+        return Batch(torch.from_numpy(points).to(self._device), targets, places)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         """(B, S, S, 3) uint8 or (B, S, S) float32 → (B, C, S, S) float32 on the device."""
@@ -69,12 +69,12 @@ class Samples:
         frame, plate, points = self._footage.frames[index], self._footage.plate, self._footage.points[index].copy()
         if rng.random() < MOVED:
             frame, plate, points = moved(frame, plate, points, movement(rng))
-        weight, matte, certain = targets(frame, plate, points)
+        seen = masks(frame, plate, points)
         place = (points[rng.choice(JOINTS), :2] * len(frame)).astype(int) + rng.integers(-24, 25, 2)
         points[:, :2] += rng.normal(0, POINT_NOISE, (33, 2)) + rng.normal(0, BODY_NOISE, (1, 2))
         if rng.random() < HIDDEN:
             points[rng.integers(33), 3] = 0
-        return frame, plate, weight, matte, certain, points, place
+        return frame, plate, *seen, points, place
 
 
 def movement(rng: np.random.Generator) -> np.ndarray:
