@@ -90,16 +90,14 @@ def begin(folder: Path) -> Path:
 
 
 def keep(built: Path, folder: Path, prepared: Prepared) -> Prepared:
-    """Let what was built take its place, and the oldest others go. Raises `BadInput`."""
+    """Let what was built take its place unless there is one, and the oldest others go. Raises `BadInput`."""
     try:
         replace_file(built / VERDICT, json.dumps(asdict(prepared), default=str).encode())
-        shutil.rmtree(folder, ignore_errors=True)  # it was not whole
-        with suppress(OSError):  # somebody else has just put theirs there
+        if not recall(folder, prepared.path):  # else another process was as quick, and may be using it
+            shutil.rmtree(folder, ignore_errors=True)
             os.replace(built, folder)
     except OSError as error:
         raise _unusable(folder.parent, error) from error
-    finally:
-        shutil.rmtree(built, ignore_errors=True)
     _forget_old(folder)
     if kept := recall(folder, prepared.path):
         return kept
