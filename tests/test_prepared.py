@@ -156,6 +156,15 @@ def test_only_the_performers_used_last_are_kept(child: Any, tmp_path: Path, home
     assert kept == {cache.digest(files[0]), cache.digest(files[2])} and len(calls()) == 3
 
 
+def test_what_was_begun_and_never_finished_goes(child: Any, performer: Path, home: Path) -> None:
+    child()
+    entry = choose.prepare(performer).artefact.parent
+    left, busy = cache.begin(entry), cache.begin(entry)
+    os.utime(left, (0, time.time() - cache.ABANDONED_S - 10))
+    choose.prepare(performer, threads=2)
+    assert not left.exists() and busy.exists() and entry.exists()
+
+
 def test_two_who_prepare_the_same_at_once_share_it(child: Any, performer: Path, tmp_path: Path) -> None:
     child()
     first = choose.prepare(performer)

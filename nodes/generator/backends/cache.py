@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +27,7 @@ from engine.session import home, replace_file
 
 FORMAT = 1  # of the verdict and of what the backends build
 KEPT = 8  # performers
+ABANDONED_S = 3600.0  # whoever was building there was killed
 VERDICT = "verdict.json"
 PACKAGES = ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
 
@@ -117,7 +119,8 @@ def _forget_old(newest: Path) -> None:
     entries = sorted(newest.parent.iterdir(), key=used, reverse=True)
     performers = list(dict.fromkeys([newest.name[:64], *(each.name[:64] for each in entries)]))
     for each in entries:
-        if each.name[:64] not in performers[:KEPT]:
+        unfinished = "." in each.name and time.time() - used(each) > ABANDONED_S
+        if unfinished or each.name[:64] not in performers[:KEPT]:
             shutil.rmtree(each, ignore_errors=True)
 
 
