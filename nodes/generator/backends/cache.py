@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +27,7 @@ from engine.session import home, replace_file
 
 FORMAT = 1  # of the verdict and of what the backends build
 KEPT = 8  # performers
+ABANDONED_S = 3600.0  # whoever was building there was killed
 VERDICT = "verdict.json"
 PACKAGES = ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
 
@@ -90,16 +92,14 @@ def begin(folder: Path) -> Path:
 
 
 def keep(built: Path, folder: Path, prepared: Prepared) -> Prepared:
-    """Let what was built take its place, and the oldest others go. Raises `BadInput`."""
+    """Let what was built take its place unless there is one, and the oldest others go. Raises `BadInput`."""
     try:
         replace_file(built / VERDICT, json.dumps(asdict(prepared), default=str).encode())
-        shutil.rmtree(folder, ignore_errors=True)  # it was not whole
-        with suppress(OSError):  # somebody else has just put theirs there
+        if not recall(folder, prepared.path):  # else another process was as quick, and may be using it
+            shutil.rmtree(folder, ignore_errors=True)
             os.replace(built, folder)
     except OSError as error:
         raise _unusable(folder.parent, error) from error
-    finally:
-        shutil.rmtree(built, ignore_errors=True)
     _forget_old(folder)
     if kept := recall(folder, prepared.path):
         return kept
@@ -119,7 +119,8 @@ def _forget_old(newest: Path) -> None:
     entries = sorted(newest.parent.iterdir(), key=used, reverse=True)
     performers = list(dict.fromkeys([newest.name[:64], *(each.name[:64] for each in entries)]))
     for each in entries:
-        if each.name[:64] not in performers[:KEPT]:
+        unfinished = "." in each.name and time.time() - used(each) > ABANDONED_S
+        if unfinished or each.name[:64] not in performers[:KEPT]:
             shutil.rmtree(each, ignore_errors=True)
 
 

@@ -14,12 +14,13 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from engine.decide import describe_exit
-from engine.errors import BadInput
+from engine.errors import BadInput, EngineError
 from engine.process import ROOT, kill_tree
 from nodes.generator.backends import cache
 from nodes.generator.backends.base import BATCHES, MODULES, Backend, kind
 from nodes.generator.backends.cache import Prepared
 
+CHILD = "nodes.generator.backends.prepare"
 LONGEST_S = 300.0  # for a child process; TensorRT takes minutes
 TRYING = "trying "  # begins the child's lines that say how far it is
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -57,9 +58,12 @@ def load(prepared: Prepared) -> Backend:
     """
     try:
         backend = kind(prepared.backend).open(prepared.artefact, prepared.device, prepared.threads)
-    except OSError as error:
-        raise BadInput(f"What was built for the performer {prepared.path} cannot be read: {error}.") from error
-    warm_up(backend, prepared.size)
+        warm_up(backend, prepared.size)
+    except EngineError:
+        raise
+    except Exception as error:  # each backend has its own
+        said = f"{prepared.backend} cannot open what was built for the performer {prepared.path}"
+        raise BadInput(f"{said}: {error}. Load it again.") from error
     return backend
 
 
@@ -95,7 +99,7 @@ def _run(task: dict) -> tuple[int | None, list[str], list[str]]:
         options = {"creationflags": subprocess.CREATE_NO_WINDOW}
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", "nodes.generator.backends.prepare", json.dumps(task)], cwd=ROOT,
+            [sys.executable, "-m", CHILD, json.dumps(task)], cwd=ROOT,
             env={**os.environ, "PYTHONUTF8": "1"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, encoding="utf-8", errors="replace", **options,
         )  # fmt: skip

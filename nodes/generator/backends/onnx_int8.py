@@ -41,7 +41,7 @@ def build(source: Path, folder: Path) -> Path:
     logging.disable(logging.WARNING)  # it would have the model shaped first; it is
     quantization.quantize_static(
         exact, path, Poses(), quant_format=quantization.QuantFormat.QDQ, op_types_to_quantize=["Conv"],
-        per_channel=True, nodes_to_exclude=kept_exact(exact),
+        activation_type=quantization.QuantType.QUInt8, per_channel=True, nodes_to_exclude=kept_exact(exact),
     )  # fmt: skip
     logging.disable(logging.NOTSET)
     return path

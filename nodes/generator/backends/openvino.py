@@ -1,4 +1,8 @@
-"""OpenVINO on the CPU, from the same ONNX file."""
+"""OpenVINO on the CPU, from the same ONNX file, in float32.
+
+Its bfloat16 computes the pose field in 8 bits too: pictures of a trained network came out 48 of 255 off, and 3 with an
+exact field. Its 8-bit integers were slower than ONNX Runtime's.
+"""
 
 from __future__ import annotations
 

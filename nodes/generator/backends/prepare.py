@@ -67,7 +67,7 @@ def decide(task: Task) -> Prepared:
     copy = Path(shutil.copyfile(task.path, task.folder / "performer.safetensors"))
     if digest(copy) != task.sha256:
         raise BadInput(f"The performer {task.path} was replaced while it was read. Load it again.")
-    device = _device(task.device)
+    device = best_device(task.device)
     reference = pictures(Eager(copy, "cpu", task.threads), poses, size)
     candidates: dict[str, Candidate] = {}
     refused = dict(task.refused)
@@ -91,7 +91,7 @@ def decide(task: Task) -> Prepared:
     )  # fmt: skip
 
 
-def _device(asked: str) -> str:
+def best_device(asked: str) -> str:
     """The device that is meant. Raises `BadInput` for one that is not there."""
     import torch
 
@@ -136,7 +136,7 @@ def deviation(found: np.ndarray, reference: np.ndarray) -> tuple[int, float]:
     """The largest difference of a byte, and the PSNR in dB (at most 100)."""
     apart = np.abs(found.astype(np.int16) - reference)
     square = float(np.square(apart, dtype=np.float64).mean())
-    return int(apart.max()), 10 * np.log10(255**2 / max(square, 255**2 / 1e10))
+    return int(apart.max()), float(10 * np.log10(255**2 / max(square, 255**2 / 1e10)))
 
 
 def milliseconds(backends: Mapping[str, Backend], points: np.ndarray, picture: np.ndarray) -> dict[str, float]:

@@ -99,7 +99,7 @@ class Painter(nn.Module):
         self.middle = nn.Sequential(*(Residual(d) for _ in range(shape.blocks)))
         self.up = nn.ModuleList(doubled(before, after, 1) for before, after in ((d, c), (c, b), (b, a)))
         self.fuse = nn.ModuleList(nn.Sequential(activation(), Residual(n)) for n in (c, b, a))
-        fine = [max(w >> step, 12) for step in range(shape.doublings)]  # channels at each doubling of the grid
+        fine = [w, *(max(w >> step, 12) for step in range(1, shape.doublings))]  # channels at each doubling of the grid
         self.finer = nn.ModuleList(
             nn.Sequential(doubled(before, after, 3), activation(), conv(after, after), activation())
             for before, after in zip(fine, fine[1:], strict=False)
