@@ -1,7 +1,7 @@
-"""Make docs/img/demo.jpg: what the camera sees and what comes out, picture by picture.
+"""Make docs/img/demo.gif: what the camera sees and what comes out, side by side and moving.
 
 python run_engine.py --config configs/offline.yaml
-python docs/img/make_demo.py assets/visitor.mp4 figure.mp4 docs/img/demo.jpg
+python docs/img/make_demo.py assets/visitor.mp4 figure.mp4 docs/img/demo.gif
 """
 
 from __future__ import annotations
@@ -11,19 +11,28 @@ import sys
 import cv2
 import numpy as np
 
-NUMBERS, HEIGHT = (8, 48, 92), 320
+SIDE, EVERY, PICTURES = 288, 3, 33  # pixels, of which pictures, how many: the first half; the clip's second runs backward
+FPS = 30
 
 
-def picture(video: str, number: int) -> np.ndarray:
-    capture = cv2.VideoCapture(video)
-    for _ in range(number + 1):
-        _, image = capture.read()
-    return cv2.resize(image, (HEIGHT * image.shape[1] // image.shape[0], HEIGHT), interpolation=cv2.INTER_AREA)
+def pictures(video: str) -> list[np.ndarray]:
+    """Every third picture, its middle as a square."""
+    capture, taken = cv2.VideoCapture(video), []
+    for number in range(EVERY * PICTURES):
+        image = capture.read()[1]
+        if number % EVERY == 0:
+            top = (image.shape[0] - image.shape[1]) // 2
+            square = image[top : top + image.shape[1]]
+            taken.append(cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    return taken
 
 
 def main(visitor: str, figure: str, target: str) -> None:
-    row = [picture(video, number)[:, 30:-30] for number in NUMBERS for video in (visitor, figure)]
-    cv2.imwrite(target, np.hstack(row), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    forward = [np.hstack(pair) for pair in zip(pictures(visitor), pictures(figure), strict=True)]
+    animation = cv2.Animation()
+    animation.frames = forward
+    animation.durations = np.full(len(forward), 1000 * EVERY // FPS)
+    cv2.imwriteanimation(target, animation)
 
 
 if __name__ == "__main__":
