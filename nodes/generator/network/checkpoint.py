@@ -101,14 +101,19 @@ def write(path: Path, about: About, plate: np.ndarray, poses: np.ndarray, net: P
     """Write atomically: whoever watches the file sees the old one or the new one. Raises `BadInput`."""
     from safetensors.numpy import save
 
-    tensors = {f"net.{name}": value.detach().cpu().numpy().astype(np.float16) for name, value in net.named_parameters()}
+    # Contiguous: safetensors writes memory as it lies, and a network in channels_last lies otherwise.
+    tensors = {f"net.{name}": _halves(value.detach().cpu().numpy()) for name, value in net.named_parameters()}
     metadata = {"format": FORMAT, **{key: json.dumps(value) for key, value in about.model_dump().items()}}
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(save({**tensors, "plate": plate.copy(), "poses": poses.astype(np.float16)}, metadata))
+        part.write_bytes(save({**tensors, "plate": plate.copy(), "poses": _halves(poses)}, metadata))
         os.replace(part, path)
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror or error}. Choose another file.") from error
+
+
+def _halves(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float16)
 
 
 def read(path: Path) -> Checkpoint:
