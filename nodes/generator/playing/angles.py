@@ -27,7 +27,6 @@ HANGING: dict[str, tuple[int, ...]] = {
     "left_hip": (25, *_LEFT_FOOT), "right_hip": (26, *_RIGHT_FOOT),
     "left_knee": _LEFT_FOOT, "right_knee": _RIGHT_FOOT,
 }  # fmt: skip
-Bone = tuple[complex, float]  # a direction in the picture, y down, and how far it is to be believed, 0..1
 
 
 def clamp(points: np.ndarray, repertoire: Repertoire, strictness: float) -> tuple[np.ndarray, float]:
@@ -38,12 +37,17 @@ def clamp(points: np.ndarray, repertoire: Repertoire, strictness: float) -> tupl
     """
     body = _Body(points)
     arcs = {name: arc for name, arc in {"lean": repertoire.lean, **repertoire.joints}.items() if name in HANGING}
-    meter = max((abs(beyond(body.angle(name), arc)) * body.trust(name) for name, arc in arcs.items()), default=0.0)
-    if strictness > 0:
-        for name in HANGING:
-            if name in arcs and (back := drawn(body.angle(name), arcs[name])):
-                body.turn(name, -back * strictness * body.trust(name))
-    return body.written(points), min(meter / FULL_DEGREES, 1.0)
+    out = 0.0
+    for name, arc in arcs.items():
+        angle, trust = body.joint(name)
+        out = max(out, abs(beyond(angle, arc)) * trust)
+    if out == 0 or strictness <= 0:
+        return points.copy(), min(out / FULL_DEGREES, 1.0)
+    for name in filter(arcs.__contains__, HANGING):
+        angle, trust = body.joint(name)
+        if back := drawn(angle, arcs[name]) * trust * min(strictness, 1.0):
+            body.turn(name, -back)
+    return body.written(points), min(out / FULL_DEGREES, 1.0)
 
 
 def beyond(angle: float, arc: Arc) -> float:
@@ -75,15 +79,15 @@ class _Body:
         line = [self._middle(pair) for pair in ((11, 12), (23, 24), (25, 26), (27, 28))]
         self._tall = sum(_length(b - a) for a, b in zip(line, line[1:], strict=False))
 
-    def angle(self, name: str) -> float:
-        """Degrees, as `repertoire.angle` and `repertoire.lean` measure them."""
-        parent, limb = self._bones(name)
-        return math.degrees(cmath.phase(limb[0] * parent[0].conjugate()))
-
-    def trust(self, name: str) -> float:
-        """0..1: of points that are unsure, or lie upon each other, no angle can be told."""
-        parent, limb = self._bones(name)
-        return parent[1] * limb[1]
+    def joint(self, name: str) -> tuple[float, float]:
+        """Its angle in degrees, as `repertoire.angle` and `repertoire.lean` measure it, and how far to trust that, 0..1:
+        of points that are unsure, or lie upon each other, no angle can be told.
+        """
+        if name == "lean":
+            (parent, trust), (limb, limb_trust) = (-1j, 1.0), self._bone(TRUNK)
+        else:
+            (parent, trust), (limb, limb_trust) = map(self._bone, JOINTS[name])
+        return math.degrees(cmath.phase(limb * parent.conjugate())), trust * limb_trust
 
     def turn(self, name: str, degrees: float) -> None:
         pivot = self._middle((TRUNK if name == "lean" else JOINTS[name][1])[0])
@@ -97,13 +101,8 @@ class _Body:
         out[:, 0], out[:, 1] = places.real, places.imag
         return out
 
-    def _bones(self, name: str) -> tuple[Bone, Bone]:
-        if name == "lean":
-            return (-1j, 1.0), self._bone(TRUNK)
-        parent, limb = JOINTS[name]
-        return self._bone(parent), self._bone(limb)
-
-    def _bone(self, vector: Vector) -> Bone:
+    def _bone(self, vector: Vector) -> tuple[complex, float]:
+        """Its direction, and how far to trust that."""
         direction = self._middle(vector[1]) - self._middle(vector[0])
         score = min(self._scores[point] for pair in vector for point in pair)
         return direction, _ramp(score, UNSURE, SURE) * _ramp(_length(direction), SHORT * self._tall, LONG * self._tall)

@@ -24,8 +24,9 @@ def size(points: np.ndarray) -> tuple[float, bool]:
     """
     pairs = points[_LINE].reshape(4, 2, 4)
     seen: np.ndarray = pairs[..., 3] > LEAST_SCORE
-    shoulders, hips, knees, ankles = seen.any(1).tolist()
-    weights = np.where(seen.any(1, keepdims=True), seen, True)[..., None]
+    known = np.any(seen, 1)
+    shoulders, hips, knees, ankles = known.tolist()
+    weights = np.where(known[:, None], seen, True)[..., None]
     line = (pairs[..., :2] * weights).sum(1) / weights.sum(1)
     trunk, thigh, shin = np.hypot(*np.diff(line, axis=0).T).tolist()
     measures = []

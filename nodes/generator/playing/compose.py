@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-BAND = 64  # rows that are mixed at a time: they stay in the cache
+BAND = 128  # rows that are mixed at a time: they stay in the cache
 Layer = tuple[np.ndarray, float]  # (S, S, 4) uint8 premultiplied RGBA, and how opaque it is shown, 0..1
 
 
@@ -29,9 +29,8 @@ def compose(layers: Sequence[Layer], plate: np.ndarray | None, out: np.ndarray) 
     else:
         for top in range(0, len(out), BAND):
             band = slice(top, top + BAND)
-            _mix(
-                [(layer[band], opacity) for layer, opacity in shown], plate if plate is None else plate[band], out[band]
-            )
+            parts = [(layer[band], opacity) for layer, opacity in shown]
+            _mix(parts, None if plate is None else plate[band], out[band])
 
 
 def _copy(plate: np.ndarray, out: np.ndarray) -> None:
@@ -56,9 +55,7 @@ def _over(layer: np.ndarray, plate: np.ndarray, out: np.ndarray) -> None:
     if width:
         behind = cv2.cvtColor(plate[rows, columns], cv2.COLOR_RGB2RGBA)
         through = cv2.cvtColor(cv2.bitwise_not(alpha[rows, columns]), cv2.COLOR_GRAY2RGBA)
-        behind = cv2.multiply(
-            behind, through, dst=behind, scale=1 / 255
-        )  # its alpha stays 255, where the sum ends, too
+        behind = cv2.multiply(behind, through, dst=behind, scale=1 / 255)  # alpha: 255, where the sum ends
         cv2.add(layer[rows, columns], behind, dst=out[rows, columns])
 
 

@@ -15,8 +15,9 @@ Fit = Literal["stage", "follow", "exact"]
 
 WINDOW_NS = 2_000_000_000  # how far back an estimate looks: farther than a jump lasts
 SAMPLE_NS = 25_000_000  # how often it looks, at most
-QUANTILE = 0.8  # who is in the air, or crouches, up to most of that time changes nothing
-SETTLE_S = 0.5  # how slowly it moves
+# The quantile of what was seen in that time, and how slowly an estimate settles there, seconds. Nobody stands below the
+# floor, so that it gives way sooner.
+SIZE, FLOOR = (0.8, 0.5), (0.9, 0.25)
 LONGEST_STEP_S = 0.1  # what counts of the time between two frames, so that nothing leaps after a gap
 FORGOTTEN_NS = 10_000_000_000  # nobody comes back as the same track after that
 SMALLEST, LARGEST = 0.08, 8.0  # heights in picture sizes; what is outside is a mistake
@@ -33,8 +34,8 @@ class Sample(NamedTuple):
 class Slow:
     """An estimate that a moment cannot change."""
 
-    def __init__(self) -> None:
-        self.value = 0.0
+    def __init__(self, quantile: float, settle_s: float):
+        self.value, self._quantile, self._settle_s = 0.0, quantile, settle_s
         self._time_ns: int | None = None
         self._seen: deque[Sample] = deque()
 
@@ -50,9 +51,9 @@ class Slow:
         if not self._seen or time_ns - self._seen[-1].time_ns >= SAMPLE_NS:
             self._seen.append(Sample(time_ns, value, sure))
         values = sorted(s.value for s in self._seen if s.sure) or sorted(s.value for s in self._seen)
-        target = values[round(QUANTILE * (len(values) - 1))]
+        target = values[round(self._quantile * (len(values) - 1))]
         step = min(max(passed, 0) / 1e9, LONGEST_STEP_S)
-        self.value = target if first else self.value + (target - self.value) * (1 - math.exp(-step / SETTLE_S))
+        self.value = target if first else self.value + (target - self.value) * (1 - math.exp(-step / self._settle_s))
         return self.value
 
 
@@ -61,7 +62,7 @@ class Stature:
 
     def __init__(self) -> None:
         self.time_ns = 0
-        self._size, self._floor = Slow(), Slow()
+        self._size, self._floor = Slow(*SIZE), Slow(*FLOOR)
 
     def follow(self, points: np.ndarray, time_ns: int) -> tuple[float, float]:
         self.time_ns = time_ns
