@@ -35,11 +35,7 @@ def prepare(path: Path, backend: str = "auto", device: str = "auto", threads: in
     for what, name, known in (("backend", backend, ("auto", *MODULES)), ("device", device, DEVICES)):
         if name not in known:
             raise BadInput(f"There is no {what} {name!r}. Choose one of: {', '.join(known)}.")
-    try:
-        sha256 = cache.digest(path)
-    except OSError as error:
-        raise BadInput(f"The performer {path} cannot be read: {error.strerror or error}. Check the path.") from error
-    folder = cache.entry(sha256, backend, device, threads)
+    sha256, folder = _place(path, backend, device, threads)
     if found := cache.recall(folder, path):
         return found
     built = cache.begin(folder)
@@ -51,14 +47,21 @@ def prepare(path: Path, backend: str = "auto", device: str = "auto", threads: in
         shutil.rmtree(built, ignore_errors=True)
 
 
-def load(prepared: Prepared) -> Backend:
+def remembered(path: Path, backend: str, device: str, threads: int) -> bool:
+    """Whether `prepare` will answer at once. Raises `BadInput`."""
+    return cache.recall(_place(path, backend, device, threads)[1], path) is not None
+
+
+def load(prepared: Prepared, people: int = BATCHES[-1]) -> Backend:
     """Open what `prepare` has chosen, and run each batch size once. May run in a thread beside the one that paints.
+
+    people: how many there will be at most; larger batches are not run.
 
     Raises `BadInput`, and `OutOfMemory` or `DeviceFailed`, after which this process can only end.
     """
     try:
         backend = kind(prepared.backend).open(prepared.artefact, prepared.device, prepared.threads)
-        warm_up(backend, prepared.size)
+        warm_up(backend, prepared.size, people)
     except EngineError:
         raise
     except Exception as error:  # each backend has its own
@@ -67,9 +70,18 @@ def load(prepared: Prepared) -> Backend:
     return backend
 
 
-def warm_up(backend: Backend, size: int) -> None:
-    for batch in BATCHES:
+def warm_up(backend: Backend, size: int, people: int = BATCHES[-1]) -> None:
+    for batch in (batch for batch in BATCHES if batch <= people):
         backend.run(np.zeros((batch, 33, 4), np.float32), np.empty((batch, size, size, 4), np.uint8))
+
+
+def _place(path: Path, backend: str, device: str, threads: int) -> tuple[str, Path]:
+    """The file's digest, and the folder for what is found out about it."""
+    try:
+        sha256 = cache.digest(path)
+    except OSError as error:
+        raise BadInput(f"The performer {path} cannot be read: {error.strerror or error}. Check the path.") from error
+    return sha256, cache.entry(sha256, backend, device, threads)
 
 
 def _in_child(task: dict) -> Prepared:
