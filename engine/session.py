@@ -121,10 +121,26 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old or the new one, never half of it."""
+def replace_file(path: Path, data: bytes, durable: bool = False) -> None:
+    """Write a file so that a reader sees the old or the new one, never half of it. A failure leaves the old one alone.
+
+    durable: a power cut leaves the old or the new one, too; for what took long to make, since disks are slow.
+    """
     part = part_of(path)
-    part.write_bytes(data)
+    try:
+        with open(part, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        _replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _replace(part: Path, path: Path) -> None:
     for attempt in range(10):
         try:
             os.replace(part, path)

@@ -8,7 +8,6 @@ the rest (`About`). Nothing in such a file can run.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import BadInput
+from nodes.generator.network import tensors
 from nodes.generator.playing.repertoire import Repertoire
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FORMAT = "utsushi.performer/1"
 ARCHITECTURE = "painter/1"
 KEYPOINTS = "blazepose33/1"
-LARGEST_BYTES = 1 << 30
+LARGEST_BYTES = 256 << 20
 POSES = (3, 1024)  # fewest and most
 LARGEST_WEIGHT = 1e3  # float16 ends at 65504; a network that comes near it was broken long before
 
@@ -40,13 +40,13 @@ class NetworkAbout(BaseModel):
     size: int = Field(ge=16, le=4096)
     width: int = Field(ge=4, le=512)
     blocks: int = Field(ge=0, le=64)
-    grid: int = Field(ge=8, le=512)
+    grid: int = Field(ge=8, le=128)
 
 
 class Training(BaseModel):
     """Where the weights come from. data_sha256: of the footage. device: what computed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     steps: int = Field(ge=0)
     minutes: float = Field(ge=0)
@@ -59,7 +59,7 @@ class Training(BaseModel):
 class About(BaseModel):
     """The metadata. metrics: measured on frames that were held out. consent: who agreed to what, in words."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     network: NetworkAbout
     keypoints: str
@@ -99,50 +99,69 @@ class Checkpoint:
 
 def write(path: Path, about: About, plate: np.ndarray, poses: np.ndarray, net: Painter) -> None:
     """Write atomically: whoever watches the file sees the old one or the new one. Raises `BadInput`."""
-    from safetensors.numpy import save
-
-    # Contiguous: safetensors writes memory as it lies, and a network in channels_last lies otherwise.
-    tensors = {f"net.{name}": _halves(value.detach().cpu().numpy()) for name, value in net.named_parameters()}
+    weights = {name: _halves(value.detach().cpu().numpy()) for name, value in net.named_parameters()}
+    if name := _unusable(weights):
+        raise BadInput(f"{path} was not written: the weights {name!r} are too large, or no numbers at all.")
+    found = {**{f"net.{name}": value for name, value in weights.items()}, "plate": plate, "poses": _halves(poses)}
     metadata = {"format": FORMAT, **{key: json.dumps(value) for key, value in about.model_dump().items()}}
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(save({**tensors, "plate": plate.copy(), "poses": _halves(poses)}, metadata))
-        os.replace(part, path)
+        tensors.write(path, found, metadata)
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror or error}. Choose another file.") from error
+        raise BadInput(
+            f"{path} cannot be written: {error.strerror or error}. Make room, or choose another file."
+        ) from error
 
 
 def _halves(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, np.float16)
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16)
+
+
+def _unusable(weights: Mapping[str, np.ndarray]) -> str | None:
+    """The name of the first that are no float16 numbers which a network can do with."""
+    for name, value in weights.items():
+        if value.dtype != np.float16 or not (np.abs(value) < LARGEST_WEIGHT).all():
+            return name
+    return None
+
+
+def look(path: Path) -> tuple[About, np.ndarray]:
+    """The metadata and the plate, for whoever runs the network without torch. Raises `BadInput`."""
+    about, found = _opened(path)
+    return about, _plate(path, about, found)
 
 
 def read(path: Path) -> Checkpoint:
     """Raises `BadInput` with a sentence for whatever is wrong with the file; nothing in it is ever executed."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise _refused(path, f"is larger than {LARGEST_BYTES >> 20} MB: it is no performer")
-        with safe_open(path, "np") as file:
-            about = _about(path, file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise _refused(path, f"cannot be read ({error.strerror or error})") from error
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise _refused(path, f"is not a whole safetensors file ({error})") from error
-    plate = tensors.pop("plate", None)
-    size = about.network.size
-    if plate is None or plate.dtype != np.uint8 or plate.shape != (size, size, 3):
-        raise _refused(path, f"has no plate of {size} x {size} pixels")
-    poses = tensors.pop("poses", None)
+    about, found = _opened(path)
+    plate = _plate(path, about, found)
+    poses = found.pop("poses", None)
     if poses is None or poses.shape[1:] != (33, 4) or not POSES[0] <= len(poses) <= POSES[1]:
         raise _refused(path, "has no poses to try it with")
     if poses.dtype != np.float16 or not np.isfinite(poses).all():
         raise _refused(path, "has poses that are no finite float16 numbers")
-    weights = {name.removeprefix("net."): value for name, value in tensors.items()}
+    weights = {name.removeprefix("net."): value for name, value in found.items()}
     checkpoint = Checkpoint(about, plate, poses.astype(np.float32), weights)
     _require_weights(path, checkpoint)
     return checkpoint
+
+
+def _opened(path: Path) -> tuple[About, dict[str, np.ndarray]]:
+    """The metadata and the tensors."""
+    try:
+        metadata, found = tensors.read(path, LARGEST_BYTES)
+    except OSError as error:
+        raise _refused(path, f"cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise _refused(path, str(error)) from error
+    return _about(path, metadata), found
+
+
+def _plate(path: Path, about: About, found: dict[str, np.ndarray]) -> np.ndarray:
+    plate, size = found.pop("plate", None), about.network.size
+    if plate is None or plate.dtype != np.uint8 or plate.shape != (size, size, 3):
+        raise _refused(path, f"has no plate of {size} x {size} pixels")
+    return plate
 
 
 def _about(path: Path, metadata: Mapping[str, str]) -> About:
@@ -153,8 +172,8 @@ def _about(path: Path, metadata: Mapping[str, str]) -> About:
         about = About.model_validate({key: json.loads(text) for key, text in metadata.items() if key != "format"})
     except ValidationError as error:
         first = error.errors()[0]
-        raise _refused(path, f"has bad metadata at {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (ValueError, RecursionError) as error:
+        raise _refused(path, f"has bad metadata at {'.'.join(map(str, first['loc']))[:60]}: {first['msg']}") from error
+    except (ValueError, OverflowError, RecursionError) as error:
         raise _refused(path, f"has metadata that are not JSON ({error})") from error
     for found, known in ((about.network.architecture, ARCHITECTURE), (about.keypoints, KEYPOINTS)):
         if found != known:
@@ -170,10 +189,11 @@ def _require_weights(path: Path, checkpoint: Checkpoint) -> None:
     found = {name: value.shape for name, value in checkpoint.weights.items()}
     if found != wanted:
         name = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))[0]
-        raise _refused(path, f"does not fit its own description at {name!r}: {found.get(name)} for {wanted.get(name)}")
-    for name, value in checkpoint.weights.items():
-        if value.dtype != np.float16 or not (np.abs(value) < LARGEST_WEIGHT).all():
-            raise _refused(path, f"has weights that are no finite float16 numbers in {name!r}")
+        raise _refused(
+            path, f"does not fit its own description at {name[:60]!r}: {found.get(name)} for {wanted.get(name)}"
+        )
+    if unusable := _unusable(checkpoint.weights):
+        raise _refused(path, f"has weights that are no finite float16 numbers in {unusable!r}")
 
 
 def _skeleton(shape: Shape) -> Painter:

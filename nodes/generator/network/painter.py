@@ -32,8 +32,8 @@ class Shape:
     grid: int
 
     def __post_init__(self) -> None:
-        ratio, rest = divmod(self.size, self.grid)
-        if rest or ratio < 4 or ratio & (ratio - 1) or self.grid % COARSEST:
+        ratio, rest = divmod(self.size, max(self.grid, 1))
+        if rest or self.grid < COARSEST or ratio < 4 or ratio & (ratio - 1) or self.grid % COARSEST:
             raise ValueError(f"a picture of {self.size} pixels cannot stand on a grid of {self.grid} cells")
 
     @property

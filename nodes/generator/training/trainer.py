@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import copy
 import json
-import os
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from engine.errors import BadInput
+from engine.errors import BadInput, EngineError
+from nodes.generator.network import tensors as files
 from nodes.generator.network.painter import Painter, Shape
 from nodes.generator.network.pose_field import CHANNELS
 from nodes.generator.training import losses
@@ -30,7 +29,10 @@ FORMAT = "utsushi.training/1"
 ADVERSARY, FEATURES = 0.03, 0.4  # weights of the critic's losses
 CROP = 128  # pixels at which the critic looks, at most half the picture
 LARGEST_GRADIENT = 5.0
+LEAST_CAUTION = 1 / 256
+PARTS = ("net", "ema", "critic")  # always there in a saved state; "painters" and "critics" once they have begun
 BETAS = (0.5, 0.99)
+MOMENTS = ("exp_avg", "exp_avg_sq")  # what Adam remembers of each weight, beside its count of steps
 
 
 class Trainer:
@@ -50,8 +52,12 @@ class Trainer:
 
     # --- one step ---
 
-    def train(self, batch: Batch, seconds: float) -> Tensor:
-        """One step at `seconds` of training time; the loss, which may be NaN (see `roll_back`)."""
+    def train(self, batch: Batch, seconds: float) -> float:
+        """One step at `seconds` of training time; the loss.
+
+        NaN if the loss or its gradient was no number: then nothing was learnt from this batch, and it is time to
+        `roll_back`.
+        """
         self.seconds = seconds
         progress = self.schedule.progress(self.step, seconds)
         rate = self.caution * self.schedule.learning_rate(self.step, progress)
@@ -65,14 +71,16 @@ class Trainer:
             loss = loss + share * self._criticism(rgba, field, batch)
         self._painters.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), LARGEST_GRADIENT)
-        self._painters.step()
+        length = nn.utils.clip_grad_norm_(self.net.parameters(), LARGEST_GRADIENT)
         self.step += 1
+        if not math.isfinite(loss.item() + length.item()):
+            return math.nan
+        self._painters.step()
         decay = self.schedule.ema_decay(self.step)
         with torch.no_grad():
             for mean, new in zip(self.ema.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(new, 1 - decay)
-        return loss.detach()
+        return loss.item()
 
     def _paint(self, field: Tensor) -> Tensor:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
@@ -112,14 +120,18 @@ class Trainer:
         return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `state` gave. Raises KeyError or RuntimeError where it is another network's."""
+        """Take over what `state` gave."""
         for part, module in (("net", self.net), ("ema", self.ema), ("critic", self.critic)):
             module.load_state_dict(_of(part, tensors))
         for part, optimizer in (("painters", self._painters), ("critics", self._critics)):
+            weights = optimizer.param_groups[0]["params"]
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in _of(part, tensors).items():
                 number, name = key.split(".")
-                state.setdefault(int(number), {})[name] = value.clone()
+                # As Adam makes it: the moments lie in memory as the weight does, and steps are counted on the CPU.
+                moment = name in MOMENTS
+                kept = torch.empty_like(weights[int(number)]).copy_(value) if moment else value.cpu().clone()
+                state.setdefault(int(number), {})[name] = kept
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
     def mark_good(self) -> None:
@@ -127,7 +139,12 @@ class Trainer:
         self._good = self.state()
 
     def roll_back(self) -> None:
-        """After a NaN: back to the last good state, at half the rate. The steps count on, so other batches come."""
+        """After a NaN: back to the last good state, at half the rate. The steps count on, so other batches come.
+
+        Raises `EngineError` when that has not helped again and again.
+        """
+        if self.caution < LEAST_CAUTION:
+            raise EngineError("The training breaks again and again: its loss is not a number. Try a lower --rate.")
         self.restore(self._good)
         self.caution /= 2
 
@@ -135,29 +152,47 @@ class Trainer:
         """Raises `BadInput`."""
         metadata = {"format": FORMAT, "shape": json.dumps(self.shape.as_dict()), "step": str(self.step),
                     "seconds": repr(self.seconds), "caution": repr(self.caution)}  # fmt: skip
-        part = path.with_name(path.name + ".part")
         try:
-            part.write_bytes(save({name: value.cpu() for name, value in self.state().items()}, metadata))
-            os.replace(part, path)
+            files.write(path, {name: value.cpu().numpy() for name, value in self.state().items()}, metadata)
         except OSError as error:
             raise BadInput(
-                f"{path} cannot be written: {error.strerror or error}. Free some space, or choose --out."
+                f"{path} cannot be written: {error.strerror or error}. Make room, or choose another --out."
             ) from error
 
     def load(self, path: Path) -> None:
         """Go on from a saved state. Raises `BadInput` for a file of something else."""
+        shapes = self._shapes()
+        largest = 5 * sum(shape.numel() for shape in shapes.values()) + files.LARGEST_HEADER
         try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if metadata.get("format") != FORMAT or json.loads(metadata["shape"]) != self.shape.as_dict():
-                raise ValueError("it belongs to a training of another kind or size")
-            self.restore({name: value.to(self.device) for name, value in tensors.items()})
-            self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
-            self.caution = float(metadata["caution"])
-        except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
-            raise BadInput(f"The training cannot go on from {path}: {error}. Start anew with another --out.") from error
+            metadata, arrays = files.read(path, largest)
+            if metadata.get("format") != FORMAT or json.loads(metadata.get("shape", "{}")) != self.shape.as_dict():
+                raise ValueError("belongs to a training of another kind or size")
+            _require_fitting(arrays, shapes)
+            step, seconds, caution = (float(metadata.get(name, "nan")) for name in ("step", "seconds", "caution"))
+            if not (0 <= step < 2**53 and 0 <= seconds < math.inf and 0 < caution <= 1):
+                raise ValueError("does not say how far the training was")
+        except OSError as error:
+            raise BadInput(
+                f"There is no training to go on with: {path} cannot be read ({error.strerror or error}). "
+                "Leave --resume out, or choose another --out."
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{path} {error}. Start anew with another --out.") from error
+        self.restore({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()})
+        self.step, self.seconds, self.caution = int(step), seconds, caution
         self.mark_good()
+
+    def _shapes(self) -> dict[str, torch.Size]:
+        """Of every tensor that a state may hold."""
+        parts = (("net", self.net), ("ema", self.ema), ("critic", self.critic))
+        shapes = {
+            f"{part}.{name}": value.shape for part, module in parts for name, value in module.state_dict().items()
+        }
+        for part, optimizer in (("painters", self._painters), ("critics", self._critics)):
+            for number, weight in enumerate(optimizer.param_groups[0]["params"]):
+                shapes |= {f"{part}.{number}.{name}": weight.shape for name in MOMENTS}
+                shapes[f"{part}.{number}.step"] = torch.Size()
+        return shapes
 
     def begin_from(self, weights: dict[str, Tensor]) -> int:
         """Start from another performer's weights wherever name and shape are the same; returns how many were."""
@@ -171,6 +206,18 @@ class Trainer:
 
 def _of(part: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(part) + 1 :]: value for name, value in tensors.items() if name.startswith(part + ".")}
+
+
+def _require_fitting(arrays: dict[str, np.ndarray], shapes: dict[str, torch.Size]) -> None:
+    """Raises ValueError. An optimiser that has made no step yet has nothing to remember."""
+    for name, value in arrays.items():
+        if name not in shapes or value.shape != shapes[name] or value.dtype != np.float32:
+            raise ValueError(f"holds something that no training of this kind has: {name[:60]!r}")
+        if not np.isfinite(value).all():
+            raise ValueError(f"holds what is not a number in {name!r}")
+    begun = {name.split(".")[0] for name in arrays}
+    if missing := [name for name in shapes if name not in arrays and name.split(".")[0] in {*begun, *PARTS}]:
+        raise ValueError(f"lacks {missing[0]!r}")
 
 
 def _crops(pictures: Tensor, corners: np.ndarray, side: int) -> Tensor:
