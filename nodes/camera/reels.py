@@ -66,6 +66,16 @@ class VideoFile:
             raise BadInput(f"The first picture of {path} cannot be decoded. Try it in a player, or choose another.")
         self.size = size
 
+    @property
+    def seconds(self) -> float:
+        """When the picture at hand is to be shown, from the start on, as the file says."""
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+
+    @property
+    def turned(self) -> int:
+        """Degrees by which the stored pictures were turned, so that they stand upright."""
+        return int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+
     def _open(self) -> None:
         self._capture = open_file(self.path)
         self.position = 1
@@ -81,7 +91,7 @@ class VideoFile:
     def broken(self) -> str | None:
         """Counts are unsure (some containers give a length only, and rates vary), so this goes by time: half a second
         and a fiftieth of the length may be missing."""
-        reached_s = max(self.position / self.fps, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 + 1 / self.fps)
+        reached_s = max(self.position / self.fps, self.seconds + 1 / self.fps)
         stated_s = self.count / self.fps
         if stated_s - reached_s <= 0.5 + 0.02 * stated_s:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from engine.errors import BadInput, EngineError, Exit
 from engine.process import ROOT
+from engine.setup.launch import INTERRUPTED
 
 PRESETS = ("tiny", "base", "large")
 
@@ -24,14 +26,49 @@ def main(argv: Sequence[str]) -> int:
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("\nStopped. Nothing was written or changed.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run_engine.py performer", description="Make a performer from footage.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_train, _eval, _export, _bench):
+    for add in (_extract, _train, _eval, _export, _bench):
         add(commands)
     return parser
+
+
+def _extract(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("extract", help="a clip → footage to train on, and how good it is")
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="a video of one person on a stage that stands still")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the footage goes")
+    parser.add_argument("--plate", default="auto", metavar="auto|FILE|START-END",
+                        help="the empty stage: found in the clip, a picture, or seconds of the clip")  # fmt: skip
+    parser.add_argument("--crop", default="auto", metavar="auto|LEFT,TOP,SIDE",
+                        help="the square that becomes the stage, pixels")  # fmt: skip
+    parser.add_argument("--quality", choices=("lite", "full", "heavy"), default="full", help="of the poses")
+    parser.add_argument("--threads", type=int, default=0, help="of the processor, for the poses; 0: all")
+    _add_about(parser)
+    parser.set_defaults(run=_run_extract)
+
+
+def _run_extract(options: argparse.Namespace) -> None:
+    from nodes.generator.training.extract import Wanted, extract
+
+    threads = options.threads or os.cpu_count() or 1
+    extract(Wanted(
+        options.clip, options.out, options.plate, options.crop, options.quality, threads, _about(options)
+    ))  # fmt: skip
+
+
+def _add_about(parser: argparse.ArgumentParser) -> None:
+    for name, what in (("performer", "who it is"), ("licence", "of the file"), ("consent", "who agreed to what")):
+        parser.add_argument(f"--{name}", default="", metavar="TEXT", help=what)
+
+
+def _about(options: argparse.Namespace) -> dict[str, str]:
+    return {name: getattr(options, name) for name in ("performer", "licence", "consent")}
 
 
 def _eval(commands: argparse._SubParsersAction) -> None:
@@ -62,16 +99,14 @@ def _export(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
     parser.add_argument("--footage", type=Path, metavar="FOLDER", help="measure on all of its held-out frames")
     parser.add_argument("--onnx", type=Path, metavar="FILE.onnx", help="also write the network for other programs")
-    for name, what in (("performer", "who it is"), ("licence", "of the file"), ("consent", "who agreed to what")):
-        parser.add_argument(f"--{name}", default="", metavar="TEXT", help=what)
+    _add_about(parser)
     parser.set_defaults(run=_run_export)
 
 
 def _run_export(options: argparse.Namespace) -> None:
     from nodes.generator.training.examine import export
 
-    named = {name: getattr(options, name) for name in ("performer", "licence", "consent")}
-    export(options.training, options.out, named, options.footage, options.onnx)
+    export(options.training, options.out, _about(options), options.footage, options.onnx)
     print(f"Wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB).")
 
 
