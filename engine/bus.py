@@ -90,6 +90,13 @@ class Grow(Message):
     bytes: int = Field(gt=0)
 
 
+class Metrics(Message):
+    """From a node: its own figures by name, in place of those before."""
+
+    type: Literal["metrics"] = "metrics"
+    values: dict[Name, float | Name] = Field(max_length=32)
+
+
 class Stats(Message):
     """Asked with no figures; answered with them (the same as in --stats)."""
 
@@ -106,7 +113,7 @@ class Ack(Message):
     version: int = 0
 
 
-AnyMessage = Union[Start, Pause, Stop, Set, State, Log, Error, Grow, Stats, Ack]  # noqa: UP007  (a table, not a hint)
+AnyMessage = Union[Start, Pause, Stop, Set, State, Log, Error, Grow, Metrics, Stats, Ack]  # noqa: UP007  (a table, not a hint)
 _table: TypeAdapter[AnyMessage] = TypeAdapter(Annotated[AnyMessage, Field(discriminator="type")])
 
 

@@ -44,6 +44,7 @@ class Life:
         self._life_from = 0  # where in the log the newest life begins
         self.failures = self.failed_ns = 0
         self.profile = 0  # which of `_profiles` it runs with
+        self.metrics: dict[str, float | str] = {}  # the node's own figures, as last told
         self.started_ns = self.ready_ns = self.asked_ns = self.terminated_ns = 0
 
     @property
@@ -139,6 +140,7 @@ class Life:
         self.row["pid"] = self.process.pid
         self.started_ns = now_ns()
         self.ready_ns = self.asked_ns = self.terminated_ns = 0
+        self.metrics = {}
         self.connected, self.told = False, (self.version, self.paused)
 
     def _open_log(self) -> IO[bytes]:

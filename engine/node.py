@@ -56,8 +56,11 @@ class Image:
     channels: int = 3
 
     def capacity(self, config: NodeConfig) -> int:
-        """Bytes to reserve per frame: the `size: [width, height]` of the config, or 1080p. The ring can grow."""
-        width, height = getattr(config, "size", None) or (1920, 1080)
+        """Bytes to reserve per frame: the config's `size`, [width, height] or a square's side, or else 1080p.
+
+        The ring can grow."""
+        size = getattr(config, "size", None) or (1920, 1080)
+        width, height = (size, size) if isinstance(size, int) else size
         return width * height * self.channels
 
 
@@ -133,6 +136,9 @@ class Node:
 
     def recovered(self) -> None:
         """Whatever `degraded` complained of is over."""
+
+    def metric(self, name: str, value: float | str) -> None:
+        """A figure of mine that a person may want to see: shown in the status and in --stats, as last told."""
 
     def end(self) -> None:
         """A source has nothing more to give: publish the end of its streams. Only `step` may call it."""

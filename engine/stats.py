@@ -23,7 +23,7 @@ def milliseconds(histograms: Sequence[Histogram], percents: Sequence[int]) -> di
 def node(life: Life) -> dict:
     """fps: steps over the time from the end of the first to the end of the last, restarts included.
 
-    profile: 0 as configured, else which of the node's smaller profiles.
+    profile: 0 as configured, else which of the node's smaller profiles. metrics: what the node says of itself.
     """
     row = life.row
     steps, span_ns = row["steps"], row["last_step_ns"] - row["first_step_ns"]
@@ -35,6 +35,7 @@ def node(life: Life) -> dict:
         "errors": row["errors"],
         "state": life.state,
         "profile": life.profile,
+        "metrics": life.metrics,
     }
 
 

@@ -25,7 +25,7 @@ STYLES = {"RUNNING": "green", "FINISHED": "green", "DEGRADED": "yellow", "PAUSED
 
 @dataclass
 class Line:
-    """One node during the last second; skipped and restarts since the start."""
+    """One node during the last second; skipped and restarts since the start; metrics as it last told them."""
 
     name: str
     state: str
@@ -35,6 +35,7 @@ class Line:
     p95_ms: float
     skipped: int
     restarts: int
+    metrics: str
 
 
 class Status:
@@ -84,6 +85,7 @@ class Status:
         return Line(
             life.name, life.state, life.text, int(steps.sum()) / seconds, percentile_ms(steps, 50),
             percentile_ms(steps, 95), supervisor.rings.missed(life.name), life.row["restarts"],
+            ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in life.metrics.items()),
         )  # fmt: skip
 
     def _fresh(self, key: str, counts: np.ndarray) -> np.ndarray:
@@ -115,7 +117,11 @@ def _plain(line: Line) -> str:
     return (
         f"{line.name} {line.state.lower()} {line.fps:.0f} fps {line.p50_ms:.1f}/{line.p95_ms:.1f} ms, "
         f"skipped {line.skipped}, restarts {line.restarts}"
-    )
+    ) + (f", {line.metrics}" if line.metrics else "")
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def _table(lines: list[Line], p50_ms: float, p99_ms: float) -> Table:
@@ -126,8 +132,9 @@ def _table(lines: list[Line], p50_ms: float, p99_ms: float) -> Table:
         table.add_column(column, justify="right")
     for line in lines:
         state = f"[{STYLES.get(line.state, 'red')}]{line.state.lower()}[/]"
+        said = "".join("\n" + escape(CONTROL.sub("?", text)) for text in (line.text, line.metrics) if text)
         table.add_row(
-            line.name, state + ("\n" + escape(CONTROL.sub("?", line.text)) if line.text else ""), f"{line.fps:.1f}",
+            line.name, state + said, f"{line.fps:.1f}",
             f"{line.p50_ms:.1f}", f"{line.p95_ms:.1f}", str(line.skipped), str(line.restarts),
         )  # fmt: skip
     return table

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from engine import config as configs
 from engine import decide, job, layout, shm, stats
-from engine.bus import Ack, Error, Grow, Log, Message, Pause, Server, Set, Start, State, Stats, Stop
+from engine.bus import Ack, Error, Grow, Log, Message, Metrics, Pause, Server, Set, Start, State, Stats, Stop
 from engine.clock import now_ns
 from engine.config import Config
 from engine.decide import SECOND, Action
@@ -219,6 +219,8 @@ class Supervisor:
                 pass  # said when its process has ended
             case Grow() if life:
                 self._grow(life, message)
+            case Metrics() if life:
+                life.metrics = message.values
             case Stats():
                 self.server.send(identity, Stats(figures=self.figures()))
             case Set():

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from engine import process
-from engine.bus import BusHandler, Client, Error, Grow, Pause, Set, Start, State, Stop
+from engine.bus import BusHandler, Client, Error, Grow, Metrics, Pause, Set, Start, State, Stop
 from engine.clock import Pacer, now_ns
 from engine.config import registry
 from engine.decide import NEEDS_SMALLER
@@ -31,6 +31,7 @@ from engine.wake import Doorbell
 
 LONGEST_WAIT_S = 0.05  # between two looks at the control messages
 FAILURES_TO_GIVE_UP = 20  # steps in a row
+METRICS_NS = 1_000_000_000  # between two reports of a node's own figures
 NOT_TAKEN_UP = "new settings were not taken up"
 
 
@@ -54,6 +55,8 @@ class Worker:
         self.paused: bool = spec["paused"]
         self.failures = 0
         self._trouble = ""  # the sentence in full; the row has room for the beginning of a long one
+        self._metrics: dict[str, float | str] = {}
+        self._told_ns = 0  # when they were reported
         self.shown: Any = None  # the newest frame that this node has worked on
         self.node = self._node()
 
@@ -77,6 +80,7 @@ class Worker:
         # What a node may say about itself.
         node.degraded, node.recovered = self.degraded, self.recovered  # type: ignore[method-assign]
         node.end, node.expect, node.health = self._end, self._expect, self._health  # type: ignore[method-assign]
+        node.metric = self._metric  # type: ignore[method-assign]
         return node
 
     # --- the life of a node ---
@@ -188,7 +192,10 @@ class Worker:
 
     def idle(self) -> None:
         """A sign of life, and a look at the control messages."""
-        self.row["beat_ns"] = now_ns()
+        self.row["beat_ns"] = now = now_ns()
+        if self._metrics and now - self._told_ns >= METRICS_NS:
+            self.bus.send(Metrics(values=self._metrics))
+            self._metrics, self._told_ns = {}, now
         while (message := self.bus.receive()) is not None:
             match message:
                 case Stop():
@@ -272,6 +279,9 @@ class Worker:
         self.row.text = why
         self.bus.send(Error(text=why))
         print(why, file=sys.stderr, flush=True)
+
+    def _metric(self, name: str, value: float | str) -> None:
+        self._metrics[name] = value if isinstance(value, str) else float(value)
 
     def _end(self) -> None:
         self.ended = True

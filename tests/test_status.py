@@ -26,7 +26,7 @@ class Show:
         patch.setattr(status, "now_ns", lambda: self.ns)
         self.directory = Directory.create(NAME, 1, ["camera", "output"], [])
         self.lives: list[Any] = [
-            SimpleNamespace(name=name, state=state, text="", row=self.directory.node(row))
+            SimpleNamespace(name=name, state=state, text="", metrics={}, row=self.directory.node(row))
             for row, (name, state) in enumerate((("camera", "RUNNING"), ("output", "DEGRADED")))
         ]
         self.rings = SimpleNamespace(missed=lambda name: 3 if name == "output" else 0)
@@ -86,11 +86,12 @@ def test_offline_it_tells_how_far_it_is(show: Show) -> None:
 
 
 def test_a_table_shows_what_a_node_says_as_it_said_it() -> None:
-    line = status.Line("camera", "DEGRADED", "no [bold] device", 29.97, 4.0, 5.0, 1, 2)
+    line = status.Line("camera", "DEGRADED", "no [bold] device", 29.97, 4.0, 5.0, 1, 2, "people 2")
     table = status._table([line], 10.0, 20.0)
     cells = [list(column.cells) for column in table.columns]
     assert [column[0] for column in cells][2:] == ["30.0", "4.0", "5.0", "1", "2"]
     console = status.Console(width=120)
     with console.capture() as capture:
         console.print(table)
-    assert "no [bold] device" in capture.get() and "p50 10.0 ms, p99 20.0 ms" in capture.get()
+    shown = capture.get()
+    assert "no [bold] device" in shown and "people 2" in shown and "p50 10.0 ms, p99 20.0 ms" in shown

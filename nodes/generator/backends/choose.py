@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,15 +24,24 @@ from nodes.generator.backends.cache import Prepared
 
 CHILD = "nodes.generator.backends.prepare"
 LONGEST_S = 300.0  # for a child process; TensorRT takes minutes
+GLANCE_S = 0.2  # between two questions whether it is still wanted
 TRYING = "trying "  # begins the child's lines that say how far it is
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def prepare(path: Path, backend: str = "auto", device: str = "auto", threads: int = 1) -> Prepared:
+class Unwanted(Exception):
+    """Nobody waits for this performer any more."""
+
+
+def prepare(
+    path: Path, backend: str = "auto", device: str = "auto", threads: int = 1,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Prepared:  # fmt: skip
     """Find out how a performer runs best here, or that `backend` runs it: seconds, for a file seen before milliseconds.
 
     The work is done by a child process of the lowest priority, so that neither a crash nor a hang nor a held GIL
-    reaches this one. Raises `BadInput` with a sentence for a bad file, and for a backend or device that cannot be used.
+    reaches this one. Raises `BadInput` with a sentence for a bad file, and for a backend or device that cannot be used;
+    `Unwanted` soon after `wanted` says no.
     """
     for what, name, known in (("backend", backend, ("auto", *MODULES)), ("device", device, DEVICES)):
         if name not in known:
@@ -41,7 +52,7 @@ def prepare(path: Path, backend: str = "auto", device: str = "auto", threads: in
     built = cache.begin(folder)
     try:
         task = {"sha256": sha256, "backend": backend, "device": device, "threads": threads}
-        prepared = _in_child({"path": str(path), "folder": str(built), **task, "refused": {}})
+        prepared = _in_child({"path": str(path), "folder": str(built), **task, "refused": {}}, wanted)
         return cache.keep(built, folder, prepared)
     finally:
         shutil.rmtree(built, ignore_errors=True)
@@ -56,17 +67,31 @@ def load(prepared: Prepared, people: int = BATCHES[-1]) -> Backend:
     """Open what `prepare` has chosen, and run each batch size once. May run in a thread beside the one that paints.
 
     people: how many there will be at most; larger batches are not run.
-
     Raises `BadInput`, and `OutOfMemory` or `DeviceFailed`, after which this process can only end.
     """
+    return _open(prepared.path, prepared.backend, prepared.artefact, prepared.device, prepared.threads,
+                 prepared.size, people)  # fmt: skip
+
+
+def load_with_torch(path: Path, device: str, threads: int, size: int, people: int) -> Backend:
+    """Open a performer's file with torch, the reference, which needs neither preparing nor comparing. As `load`."""
+    from nodes.generator.backends.prepare import best_device
+
+    if absent := kind("torch").refusal("cpu"):
+        raise BadInput(f"The performer {path} needs torch: {absent}.")
+    return _open(path, "torch", path, best_device(device), threads, size, people)
+
+
+def _open(path: Path, name: str, artefact: Path, device: str, threads: int, size: int, people: int) -> Backend:
     try:
-        backend = kind(prepared.backend).open(prepared.artefact, prepared.device, prepared.threads)
-        warm_up(backend, prepared.size, people)
+        backend = kind(name).open(artefact, device, threads)
+        warm_up(backend, size, people)
     except EngineError:
         raise
     except Exception as error:  # each backend has its own
-        said = f"{prepared.backend} cannot open what was built for the performer {prepared.path}"
-        raise BadInput(f"{said}: {error}. Load it again.") from error
+        raise BadInput(
+            f"{name} cannot open what was built for the performer {path}: {error}. Load it again."
+        ) from error
     return backend
 
 
@@ -84,10 +109,10 @@ def _place(path: Path, backend: str, device: str, threads: int) -> tuple[str, Pa
     return sha256, cache.entry(sha256, backend, device, threads)
 
 
-def _in_child(task: dict) -> Prepared:
+def _in_child(task: dict, wanted: Callable[[], bool]) -> Prepared:
     """Let the child do it. What crashes or hangs while `auto` tries it is refused, and the others are tried again."""
     while True:
-        code, said, complained = _run(task)
+        code, said, complained = _run(task, wanted)
         with suppress(IndexError, ValueError):
             answer = json.loads(said[-1])
             if "error" in answer:
@@ -104,7 +129,7 @@ def _in_child(task: dict) -> Prepared:
         task = {**task, "refused": {**task["refused"], tried: f"a process that tried it {why}"}}
 
 
-def _run(task: dict) -> tuple[int | None, list[str], list[str]]:
+def _run(task: dict, wanted: Callable[[], bool]) -> tuple[int | None, list[str], list[str]]:
     """The child's exit code (None: killed, for it took too long) and the lines of its output and of its complaints."""
     options: dict = {}
     if sys.platform == "win32":
@@ -117,13 +142,15 @@ def _run(task: dict) -> tuple[int | None, list[str], list[str]]:
         )  # fmt: skip
     except OSError as error:
         raise BadInput(f"No process to prepare the performer {task['path']} could be started: {error}.") from error
-    code: int | None = None
     said = complained = ""
-    try:
-        said, complained = child.communicate(timeout=LONGEST_S)
-        code = child.returncode
-    except subprocess.TimeoutExpired:
-        kill_tree(child.pid)
-        with suppress(subprocess.TimeoutExpired):  # a process inside a driver may not even heed that
-            said, complained = child.communicate(timeout=5)
-    return code, said.splitlines(), complained.strip().splitlines()
+    deadline = time.monotonic() + LONGEST_S
+    while (asked := wanted()) and time.monotonic() < deadline:
+        with suppress(subprocess.TimeoutExpired):
+            said, complained = child.communicate(timeout=GLANCE_S)
+            return child.returncode, said.splitlines(), complained.strip().splitlines()
+    kill_tree(child.pid)
+    with suppress(subprocess.TimeoutExpired):  # a process inside a driver may not even heed that
+        said, complained = child.communicate(timeout=5)
+    if not asked:
+        raise Unwanted
+    return None, said.splitlines(), complained.strip().splitlines()
