@@ -13,7 +13,7 @@ _LOW = [*HEELS, *WRISTS]
 # performer's clip. A part alone counts for a little less, because people differ and the whole is the better measure.
 TRUNK, LEGS, SHOULDER_WIDTH = 0.395, 0.605, 0.29
 HIPS_OVER_HEEL = 0.65
-DISCOUNT = 0.93
+DISCOUNT = 0.95
 
 
 def size(points: np.ndarray) -> tuple[float, bool]:
