@@ -52,6 +52,8 @@ class Moody(torch.nn.Module):
             return x[:, :, :8]
         if mood == 3:
             raise RuntimeError("out of order")
+        if mood == 4:
+            return x + torch.empty(1 << 60)
         return x
 
 

@@ -30,7 +30,7 @@ from harness import Garbage, make
 from people import draw, keypoints, poses, standing
 
 from engine import config
-from engine.errors import BadInput
+from engine.errors import BadInput, OutOfMemory
 from engine.frame import Flags
 from engine.process import ROOT
 from nodes.generator.figure import Figure
@@ -244,6 +244,13 @@ def test_a_failure_shows_the_flagged_input_and_the_next_picture_is_well_again(
     assert [shown.flags for shown in made.frames] == [0, Flags.DEGRADED, Flags.DEGRADED, 0]
     for shown, now in zip(made.frames, (0, mood, mood, 0), strict=True):
         assert np.array_equal(shown.array[..., :3], moody(now))
+
+
+def test_memory_that_is_full_ends_the_process_and_the_next_runs_on_the_processor(tmp_path: Path) -> None:
+    made = node(describe(script(Moody(), tmp_path / "moody.pt")))
+    with pytest.raises(OutOfMemory, match="There is not enough memory for this model: .*allocate 4611686018427387904"):
+        made.step(frame=camera(moody(4)))
+    assert made.frames == [] and made.profiles == ({"device": "cpu"},)
 
 
 def test_a_failure_with_keypoints_shows_the_figure(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Unrecoverable
 from engine.frame import Flags, Frame
 from engine.node import Image, Latest, Node, NodeConfig, live
 from nodes.generator.foreign import description, model_file, network
@@ -39,6 +39,7 @@ class TorchModel(Node):
 
     inputs = {"frame": Latest}
     outputs = {"image": Image(channels=4)}
+    profiles = ({"device": "cpu"},)
 
     def setup(self) -> None:
         from nodes.generator.foreign.codec import Decoder, Encoder
@@ -123,10 +124,12 @@ class TorchModel(Node):
     def _run(self) -> np.ndarray:
         """The network's answer to `self.canvas`, (H, W, channels). The one place where the network is called.
 
-        Raises NetworkFailed.
+        Raises NetworkFailed, and `OutOfMemory` or `DeviceFailed`, after which this process can only end.
         """
         try:
             return self.decoder.pixels(self.network(self.encoder(self.canvas)))
+        except Unrecoverable:
+            raise
         except Exception as error:  # it is foreign: it may raise anything
             raise NetworkFailed(network.brief(error)) from error
 

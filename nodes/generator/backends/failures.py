@@ -26,7 +26,8 @@ def device_failures() -> Iterator[None]:
         yield
     except RuntimeError as error:
         said = str(error)
-        first_line = said.partition("\n")[0]
+        lines = [line for line in said.splitlines() if any(word in line for word in (*FULL, *FAILED))]
+        first_line = (lines or said.splitlines() or [""])[0]  # TorchScript puts pages before it
         if isinstance(error, torch.OutOfMemoryError) or any(word in said for word in FULL):
             raise OutOfMemory(f"There is not enough memory for this model: {first_line}") from error
         if isinstance(error, torch.AcceleratorError) or any(word in said for word in FAILED):

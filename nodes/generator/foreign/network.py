@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.errors import BadInput
+from engine.errors import BadInput, EngineError
+from nodes.generator.backends.failures import device_failures
 from nodes.generator.foreign.model_file import HOW_TO, Kind
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -27,11 +28,12 @@ WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 def load(data: bytes, kind: Kind, path: Path, *, device: Device, threads: int, index: int) -> Network:
     """`data`: the content of `path`. threads: 0 leaves their number to the library. index: which output is wanted.
 
-    Raises BadInput where it cannot be loaded. What the network raises when it is called is its own affair.
+    Raises BadInput where it cannot be loaded. What the network raises when it is called is its own affair, but
+    `OutOfMemory` and `DeviceFailed` mean here and there that this process can only end.
     """
     try:
         return _onnx(data, device, threads, index) if kind == "onnx" else _torch(data, kind, device, threads, index)
-    except BadInput:
+    except EngineError:
         raise
     except ImportError as error:
         raise BadInput(
@@ -54,10 +56,11 @@ def _torch(data: bytes, kind: Kind, device: Device, threads: int, index: int) ->
     target = _torch_device(device)
     if threads:
         torch.set_num_threads(threads)
-    module = _torchscript(data, target) if kind == "torchscript" else _exported(data, target)
+    with device_failures():
+        module = _torchscript(data, target) if kind == "torchscript" else _exported(data, target)
 
     def network(batch: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
+        with device_failures(), torch.inference_mode():
             picture = _chosen(module(torch.from_numpy(batch).to(target)), index)
             if not isinstance(picture, torch.Tensor):
                 raise ValueError(f"its output {index} is a {type(picture).__name__}, not a tensor")
