@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,8 @@ OURS = frozenset(("footage", "clip", "plate", "poses", REPORT))
 ROOM_BYTES = 20e6  # for all but the clip's copy
 FEWEST = 30  # frames with a person: fewer are no footage
 
+at_once = partial(print, flush=True)
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -45,7 +48,7 @@ class Wanted:
     about: dict[str, str] = field(default_factory=dict)
 
 
-def extract(wanted: Wanted, say: Callable[[str], None] = print) -> None:
+def extract(wanted: Wanted, say: Callable[[str], None] = at_once) -> None:
     """Make the footage folder. Raises `BadInput` for what cannot be used; then nothing is left or changed."""
     clip = Clip(wanted.clip)
     size = wanted.clip.stat().st_size

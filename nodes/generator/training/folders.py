@@ -20,7 +20,7 @@ def filled(out: Path, ours: frozenset[str], room: int, replaces: bool) -> Iterat
     """
     part, old = part_of(out), out.with_name(out.name + ".old")
     for folder in (out, part, old):
-        _check(folder, ours, replaces or folder is not out)
+        _check(folder, ours, replaces)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(part.parent).free

@@ -98,7 +98,7 @@ def _drawn(picture: np.ndarray, empty: np.ndarray, person: np.ndarray) -> np.nda
 
 def _dials(quality: Quality) -> np.ndarray:
     """How often each joint stood at which angle: 0 is up, and the picture's clockwise is the dial's."""
-    turns = [("turned (facing up)", quality.facing, LEAST_TURNED)]
+    turns = [("facing (camera: up)", quality.facing, LEAST_TURNED)]
     for name, turn in quality.joints.items():
         turns.append((name.replace("_", " "), turn, LEAST_EXTENT[name.split("_")[-1]]))
     rows = -(-len(turns) // DIALS)
