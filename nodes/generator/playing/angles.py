@@ -80,8 +80,9 @@ class _Body:
         self._tall = sum(_length(b - a) for a, b in zip(line, line[1:], strict=False))
 
     def joint(self, name: str) -> tuple[float, float]:
-        """Its angle in degrees, as `repertoire` measures it, and how far to trust that, 0..1: of points that are unsure,
-        or lie upon each other, no angle can be told.
+        """Its angle in degrees, as `repertoire` measures it, and how far to trust that, 0..1.
+
+        Of points that are unsure, or lie upon each other, no angle can be told.
         """
         if name == "lean":
             (parent, trust), (limb, limb_trust) = (-1j, 1.0), self._bone(TRUNK)

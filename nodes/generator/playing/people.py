@@ -63,19 +63,32 @@ class People:
         passed_s = 0.0 if self._time_ns is None else (time_ns - self._time_ns) / 1e9
         self._time_ns = time_ns
         here = dict(zip(ids, (np.array(person) for person in points), strict=False))
+        renamed = self._rename(here)
         self._let_go(here, passed_s, time_ns)
-        for track, seen in here.items():
-            if track in self._people:
-                self._meet(self._people[track], seen, passed_s, time_ns)
+        for track, person in self._people.items():
+            if track in here:
+                self._meet(person, here[track], passed_s, time_ns)
+                person.fresh |= track in renamed
         newcomers = [track for track in here if track not in self._people]
         for track in sorted(newcomers, key=lambda track: nearness(here[track]), reverse=True):
-            self._welcome(track, here[track], time_ns)
+            self._people[track] = _Person(here[track], time_ns)
         self._people = dict(list(self._people.items())[:slots])
         shown = [
             Seen(track, person.points, person.opacity, person.fresh, away=track not in here)
             for track, person in self._people.items()
         ]
         return sorted(shown, key=lambda seen: nearness(seen.points))
+
+    def _rename(self, here: dict[int, np.ndarray]) -> list[int]:
+        """The new tracks that go on with the place and the opacity of one who vanished there: nobody is seen twice."""
+        renamed = []
+        for track in [track for track in here if track not in self._people]:
+            lost = {other: distance(p.points, here[track]) for other, p in self._people.items() if other not in here}
+            closest = min(lost, key=lost.__getitem__, default=None)
+            if closest is not None and lost[closest] < NEAR:
+                self._people = {(track if other == closest else other): p for other, p in self._people.items()}
+                renamed.append(track)
+        return renamed
 
     def _let_go(self, here: dict[int, np.ndarray], passed_s: float, time_ns: int) -> None:
         for track, person in list(self._people.items()):
@@ -92,16 +105,6 @@ class People:
         person.fresh = distance(person.points, seen) > JUMP
         person.opacity = min(person.opacity + (passed_s / self.fade_s if self.fade_s else 1), 1.0)
         person.points, person.time_ns = seen, time_ns
-
-    def _welcome(self, track: int, seen: np.ndarray, time_ns: int) -> None:
-        """Take the place and the opacity of one who vanished there: nobody is to be seen twice."""
-        lost = {other: distance(p.points, seen) for other, p in self._people.items() if p.time_ns != time_ns}
-        closest = min(lost, key=lost.__getitem__, default=None)
-        opacity = 1.0
-        if closest is not None and lost[closest] < NEAR:
-            opacity = self._people[closest].opacity
-            self._people = {(track if other == closest else other): p for other, p in self._people.items()}
-        self._people[track] = _Person(seen, time_ns, opacity)
 
 
 def nearness(points: np.ndarray) -> float:
