@@ -44,7 +44,8 @@ class NetworkAbout(BaseModel):
 
 
 class Training(BaseModel):
-    """Where the weights come from. data_sha256: of the footage. device: what computed."""
+    """Where the weights come from. data_sha256: of the footage. held_out: share of its frames, the last ones, that was
+    not trained on. device: what computed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -54,6 +55,7 @@ class Training(BaseModel):
     torch: str = ""
     preset: str = ""
     data_sha256: str = ""
+    held_out: float = Field(default=0.15, ge=0, le=1)
 
 
 class About(BaseModel):
@@ -69,6 +71,19 @@ class About(BaseModel):
     performer: str = Field("", max_length=1000)
     licence: str = Field("", max_length=1000)
     consent: str = Field("", max_length=10000)
+
+
+def about(**values: object) -> About:
+    """Raises `BadInput` for what no performer can say of itself, such as a text that is too long."""
+    try:
+        return About.model_validate(values)
+    except ValidationError as error:
+        raise BadInput(f"This cannot be written into a performer: {_first(error)}.") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))[:60]}: {first['msg']}"
 
 
 @dataclass(frozen=True)
@@ -171,8 +186,7 @@ def _about(path: Path, metadata: Mapping[str, str]) -> About:
     try:
         about = About.model_validate({key: json.loads(text) for key, text in metadata.items() if key != "format"})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _refused(path, f"has bad metadata at {'.'.join(map(str, first['loc']))[:60]}: {first['msg']}") from error
+        raise _refused(path, f"has bad metadata at {_first(error)}") from error
     except (ValueError, OverflowError, RecursionError) as error:
         raise _refused(path, f"has metadata that are not JSON ({error})") from error
     for found, known in ((about.network.architecture, ARCHITECTURE), (about.keypoints, KEYPOINTS)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,8 +13,7 @@ from pathlib import Path
 from engine.errors import BadInput, EngineError, Exit
 from engine.process import ROOT
 from engine.setup.launch import INTERRUPTED
-
-PRESETS = ("tiny", "base", "large")
+from nodes.generator.training import train_command
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,6 +26,10 @@ def main(argv: Sequence[str]) -> int:
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"error: {error.filename or 'A file'} cannot be written: {error.strerror or error}. Make room, or choose "
+              "another place.", file=sys.stderr)  # fmt: skip
+        return Exit.BAD_INPUT
     except KeyboardInterrupt:
         print("\nStopped. Nothing was written or changed.", file=sys.stderr)
         return INTERRUPTED
@@ -34,9 +38,39 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run_engine.py performer", description="Make a performer from footage.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_extract, _train, _eval, _export, _bench):
+    for add in (_record, _extract, train_command.add, _eval, _export, _bench):
         add(commands)
     return parser
+
+
+def _record(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("record", help="a camera → a clip, and the empty stage")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the recording goes")
+    parser.add_argument("--source", default="0", metavar="0|URL|FILE|synthetic",
+                        help="a camera's number, a stream, a video, or the drawn performer")  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=120.0, help="of the performance (default: 120)")
+    parser.add_argument("--plate-seconds", type=float, default=3.0, help="of the empty stage (default: 3)")
+    parser.add_argument("--countdown", type=float, default=5.0, help="seconds to step out, and in (default: 5)")
+    parser.add_argument("--size", metavar="WxH", help="what to ask of the camera, such as 1280x720")
+    parser.add_argument("--fps", type=float, default=0.0, help="pictures per second; 0: as they come")
+    parser.add_argument("--consent", default="", metavar="TEXT", help="who is recorded, and what they agreed to")
+    parser.add_argument("--preview", type=Path, metavar="FILE.jpg", help="write a picture every second")
+    parser.set_defaults(run=_run_record)
+
+
+def _run_record(options: argparse.Namespace) -> None:
+    from nodes.generator.training.record import Wanted, consent, record
+
+    size = re.fullmatch(r"(\d{2,4})x(\d{2,4})", options.size or "")
+    if options.size and not size:
+        raise BadInput(f"--size {options.size} is no size. Give width and height, such as 1280x720.")
+    if not (options.seconds > 0 and options.plate_seconds > 0 and options.countdown >= 0 and 0 <= options.fps <= 1000):
+        raise BadInput("Give --seconds and --plate-seconds above 0, --countdown of at least 0, --fps from 0 to 1000.")
+    record(Wanted(
+        options.out, options.source, options.seconds, options.plate_seconds, options.countdown,
+        (int(size[1]), int(size[2])) if size else None, options.fps,
+        consent(options.consent, options.source), options.preview,
+    ))  # fmt: skip
 
 
 def _extract(commands: argparse._SubParsersAction) -> None:
@@ -76,7 +110,9 @@ def _eval(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("performer", type=Path, metavar="FILE.safetensors")
     parser.add_argument("footage", type=Path, metavar="FOOTAGE", help="a folder that `performer extract` made")
     parser.add_argument("--whole", action="store_true", help="all frames, not the held-out ones: for other footage")
-    parser.add_argument("--size", type=int, default=0, help="compare at this size instead of the performer's own")
+    parser.add_argument(
+        "--size", type=int, default=0, help="compare at this size if it is smaller than the performer's"
+    )
     parser.add_argument("--backend", default="torch", help="what paints: torch, onnx, onnx-int8, openvino, …")
     parser.add_argument("--grid", type=Path, metavar="FILE.png", help="also write pose, painted, real and alpha")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -120,52 +156,3 @@ def _run_bench(options: argparse.Namespace) -> None:
     program = ROOT / "bench" / "performer.py"
     if code := subprocess.run([sys.executable, str(program), *options.words]).returncode:
         raise EngineError(f"{program} ended with code {code}; its lines above say why.")
-
-
-def _train(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("train", help="footage → performer.safetensors", description=_train.__doc__)
-    parser.add_argument("footage", type=Path, metavar="FOOTAGE", help="a folder that `performer extract` made")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where everything goes")
-    parser.add_argument("--preset", choices=PRESETS, default="base", help="how large a network (default: base)")
-    parser.add_argument("--size", type=int, default=256, help="of the picture, pixels: 64, 128, 256, 512, 1024")
-    parser.add_argument("--minutes", type=float, default=0.0, help="train that long; the schedule follows the clock")
-    parser.add_argument("--steps", type=int, default=0, help="train that many steps: repeatable")
-    parser.add_argument("--resume", action="store_true", help="go on with the training in --out")
-    parser.add_argument("--init", type=Path, metavar="FILE", help="start from this performer's weights")
-    parser.add_argument("--critic", type=float, default=1.0, metavar="SHARE",
-                        help="from which share of the training on a critic joins (0..1); 1: never")  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--threads", type=int, default=0, help="of the processor; 0: all")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--held-out", type=float, default=0.15, help="share of the frames kept for measuring, the last")
-    parser.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="between two looks")
-    parser.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard (needs its package)")
-    parser.set_defaults(run=_run_train)
-
-
-def _run_train(options: argparse.Namespace) -> None:
-    from nodes.generator.network.painter import preset
-    from nodes.generator.training import footage, train
-    from nodes.generator.training.schedule import Schedule
-    from nodes.generator.training.start import begin, device_named, tensorboard
-
-    if not (options.minutes > 0 or options.steps > 0):
-        raise BadInput("Say how long to train: --minutes 40, or --steps 20000.")
-    try:
-        shape = preset(options.preset, options.size)
-    except ValueError as error:
-        raise BadInput(f"--size {options.size}: {error}. Use 64, 128, 256, 512 or 1024.") from error
-    device = device_named(options.device)
-    begin(options.threads)
-    info = footage.read_info(options.footage)
-    print(f"Reading {info.frames} frames of {options.footage} …", flush=True)
-    plan = train.Plan(
-        options.out, shape, Schedule(options.minutes, options.steps, options.rate, options.critic),
-        preset=options.preset, device=device, batch=options.batch, seed=options.seed, every=options.every,
-        resume=options.resume, begin_from=options.init,
-        writer=tensorboard(options.out) if options.tensorboard else None,
-        about={"performer": info.performer, "licence": info.licence, "consent": info.consent},
-    )  # fmt: skip
-    train.run(plan, footage.load(options.footage, options.size, options.held_out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -14,6 +14,7 @@ from nodes.generator.training.footage import Footage
 from nodes.generator.training.mattes import body, difference
 
 BATCH = 8
+Pair = tuple[np.ndarray, np.ndarray]  # a painted picture and its frame, (S, S, 3) uint8
 
 
 class Score(NamedTuple):
@@ -44,22 +45,32 @@ def paint(net: nn.Module, points: np.ndarray, plate: np.ndarray, device: str = "
 
 def evaluate(net: nn.Module, footage: Footage, numbers: np.ndarray, device: str = "cpu") -> Score:
     """Scores of the frames `numbers` of the footage, painted from their poses as they were found."""
-    pictures, _ = paint(net, footage.points[numbers], footage.plate, device)
-    return score(pictures, footage.frames[numbers], footage.plate, np.diff(numbers) == 1)
+
+    def pairs() -> Iterator[Pair]:
+        for start in range(0, len(numbers), BATCH):
+            some = numbers[start : start + BATCH]
+            pictures, _ = paint(net, footage.points[some], footage.plate, device)
+            yield from zip(pictures, footage.frames[some], strict=True)
+
+    return score(pairs(), footage.plate, np.diff(numbers) == 1)
 
 
-def score(pictures: np.ndarray, frames: np.ndarray, plate: np.ndarray, follows: Iterable[bool]) -> Score:
-    """pictures, frames: (N, S, S, 3) uint8. follows: (N - 1,), whether a frame comes right after the one before."""
-    bodies = [body(difference(frame, plate)) for frame in frames]
-    whole = [psnr(picture, frame) for picture, frame in zip(pictures, frames, strict=True)]
-    bodily = [psnr(p[b], f[b]) for p, f, b in zip(pictures, frames, bodies, strict=True) if b.any()]
-    alike = [ssim(picture, frame) for picture, frame in zip(pictures, frames, strict=True)]
-    flickers = [
-        np.abs(_change(pictures, n) - _change(frames, n))[bodies[n + 1]].mean()
-        for n, directly in enumerate(follows)
-        if directly and bodies[n + 1].any()
-    ]
-    return Score(_mean(whole), _mean(alike), _mean(bodily), _mean(flickers), len(frames))
+def score(pairs: Iterable[Pair], plate: np.ndarray, follows: Iterable[bool]) -> Score:
+    """pairs: N painted pictures, each with its frame; looked at one after another, so there may be any number of them.
+    follows: (N - 1,), whether a frame comes right after the one before."""
+    whole, alike, bodily, flickers = [], [], [], []
+    before: Pair | None = None
+    directly = iter(follows)
+    for picture, frame in pairs:
+        where = body(difference(frame, plate))
+        whole.append(psnr(picture, frame))
+        alike.append(ssim(picture, frame))
+        if where.any():
+            bodily.append(psnr(picture[where], frame[where]))
+        if before and next(directly) and where.any():
+            flickers.append(np.abs(_change(before[0], picture) - _change(before[1], frame))[where].mean())
+        before = picture, frame
+    return Score(_mean(whole), _mean(alike), _mean(bodily), _mean(flickers), len(whole))
 
 
 def _mean(values: list) -> float:
@@ -87,5 +98,5 @@ def _window(values: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(values, (11, 11), 1.5)
 
 
-def _change(pictures: np.ndarray, number: int) -> np.ndarray:
-    return np.abs(pictures[number + 1].astype(np.int16) - pictures[number]).astype(np.float32)
+def _change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    return np.abs(after.astype(np.int16) - before).astype(np.float32)

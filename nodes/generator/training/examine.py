@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,10 +14,11 @@ import torch
 from engine.errors import BadInput
 from engine.session import replace_file
 from nodes.generator.backends import choose
+from nodes.generator.backends.base import Backend
 from nodes.generator.network import checkpoint
 from nodes.generator.training import footage as footages
-from nodes.generator.training.evaluate import Score, score
-from nodes.generator.training.grid import write_grid
+from nodes.generator.training.evaluate import Pair, Score, score
+from nodes.generator.training.grid import columns, write_grid
 
 
 def examine(
@@ -23,39 +26,50 @@ def examine(
 ) -> Score:
     """Scores of the held-out frames, or of the whole footage where it is other footage than the performer's own.
 
-    size: at which pictures are compared, scaled down where it is smaller than the performer's. Raises `BadInput`.
+    size: at which pictures are compared, scaled down where it is smaller than the performer's. Raises `BadInput`,
+    and OSError for what cannot be written.
     """
     performer = checkpoint.read(file)
     own = performer.about.network.size
-    loaded = footages.load(footage, own)
-    numbers = np.concatenate([loaded.train, loaded.held]) if whole else loaded.held
+    if grid and not cv2.haveImageWriter(str(grid)):
+        raise BadInput(f"{grid} is no picture's name. Let it end in .png or .jpg.")
+    known = footages.outline(footage, own, performer.about.training.held_out)
+    numbers = np.concatenate([known.train, known.held]) if whole else known.held
     if not len(numbers):
         raise BadInput(f"{footage} has no held-out frames with a person. Use longer footage, or --whole.")
-    pictures = painted(file, performer, loaded.points[numbers], backend)
+    runs = choose.load(choose.prepare(file, backend, "cpu", torch.get_num_threads()), 1)
+    shown = set(columns(numbers).tolist()) if grid else set()
+    kept: dict[int, np.ndarray] = {}
+
+    def pairs() -> Iterator[Pair]:
+        wanted = np.isin(np.arange(known.info.frames), numbers)
+        for number, frame in enumerate(footages.pictures(footage, known.info, own)):
+            if number in shown:
+                kept[number] = frame
+            if wanted[number]:
+                yield _smaller(painted(runs, performer.plate, known.points[number]), size), _smaller(frame, size)
+
+    try:
+        found = score(pairs(), _smaller(performer.plate, size), np.diff(numbers) == 1)
+    finally:
+        runs.close()
     if grid:
-        write_grid(grid, performer.painter(), loaded, numbers)
-    frames, plate = loaded.frames[numbers], performer.plate
-    if size and size < own:
-        pictures, frames, (plate,) = (_smaller(each, size) for each in (pictures, frames, plate[None]))
-    return score(pictures, frames, plate, np.diff(numbers) == 1)
+        few = replace(known, frames=np.stack(list(kept.values())), points=known.points[list(kept)])
+        write_grid(grid, performer.painter(), few, np.arange(len(kept)))
+    return found
 
 
-def painted(file: Path, performer: checkpoint.Checkpoint, points: np.ndarray, backend: str) -> np.ndarray:
-    """(N, S, S, 3) uint8: the performer over the plate, as a show paints it."""
-    runs = choose.load(choose.prepare(file, backend, "cpu", torch.get_num_threads()))
-    size = performer.about.network.size
-    rgba, plate = np.empty((1, size, size, 4), np.uint8), performer.plate.astype(np.float32)
-    pictures = np.empty((len(points), size, size, 3), np.uint8)
-    for number, one in enumerate(points):
-        runs.run(np.ascontiguousarray(one[None]), rgba)
-        through = 1 - rgba[0, :, :, 3:].astype(np.float32) / 255
-        pictures[number] = np.clip(np.rint(rgba[0, :, :, :3] + through * plate), 0, 255)
-    runs.close()
-    return pictures
+def painted(runs: Backend, plate: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(S, S, 3) uint8: the performer over the plate, as a show paints it. points: (33, 4)."""
+    rgba = np.empty((1, *plate.shape[:2], 4), np.uint8)
+    runs.run(np.ascontiguousarray(points[None]), rgba)
+    through = 1 - rgba[0, :, :, 3:].astype(np.float32) / 255
+    return np.clip(np.rint(rgba[0, :, :, :3] + through * plate), 0, 255).astype(np.uint8)
 
 
-def _smaller(pictures: np.ndarray, size: int) -> np.ndarray:
-    return np.stack([cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in pictures])
+def _smaller(picture: np.ndarray, size: int) -> np.ndarray:
+    """size: 0 leaves it as it is."""
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) if 0 < size < len(picture) else picture
 
 
 def export(run: Path, out: Path, named: dict[str, str], footage: Path | None = None, onnx: Path | None = None) -> None:
@@ -70,7 +84,7 @@ def export(run: Path, out: Path, named: dict[str, str], footage: Path | None = N
         found = examine(source, footage)
         metrics = {name: round(float(value), 4) for name, value in found._asdict().items()}
     given = {name: value for name, value in named.items() if value}
-    about = performer.about.model_copy(update={**given, "metrics": metrics})
+    about = checkpoint.about(**{**performer.about.model_dump(), **given, "metrics": metrics})
     checkpoint.write(out, about, performer.plate, performer.poses, performer.painter())
     if onnx:
         built = choose.prepare(out, "onnx", "cpu", 1).artefact

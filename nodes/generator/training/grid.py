@@ -19,8 +19,11 @@ SURE = 0.3
 
 
 def write_grid(path: Path, net: nn.Module, footage: Footage, numbers: np.ndarray, device: str = "cpu") -> None:
-    """Frames evenly chosen from `numbers`, one per column. The name's ending says whether it becomes PNG or JPEG."""
-    chosen = numbers[np.linspace(0, len(numbers) - 1, min(COLUMNS, len(numbers))).round().astype(int)]
+    """Frames evenly chosen from `numbers`, one per column. The name's ending says whether it becomes PNG or JPEG.
+
+    Raises OSError.
+    """
+    chosen = columns(numbers)
     pictures, alphas = paint(net, footage.points[chosen], footage.plate, device)
     rows = (
         [_skeleton(footage.points[number]) for number in chosen],
@@ -30,6 +33,11 @@ def write_grid(path: Path, net: nn.Module, footage: Footage, numbers: np.ndarray
     )
     sheet = np.vstack([np.hstack(row) for row in rows])
     replace_file(path, cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
+
+
+def columns(numbers: np.ndarray) -> np.ndarray:
+    """Which frames of `numbers` a grid shows."""
+    return numbers[np.linspace(0, len(numbers) - 1, min(COLUMNS, len(numbers))).round().astype(int)]
 
 
 def _fitting(picture: np.ndarray) -> np.ndarray:
