@@ -178,7 +178,7 @@ class _Session:
             picture, at = self._source.next()
             picture = np.ascontiguousarray(picture[: len(picture) // 2 * 2, : picture.shape[1] // 2 * 2])
             start = at if start is None else start
-            if at - start >= seconds:
+            if at - start > seconds - 1e-6:  # times are sums and differences of fractions
                 return
             self._preview(picture)
             yield picture, at - start
