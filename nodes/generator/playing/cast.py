@@ -126,7 +126,7 @@ class Cast:
         """Whoever stays keeps the slot, whoever comes gets the lowest that is free."""
         there = dict.fromkeys(tracks)
         self._slots = {track: slot for track, slot in self._slots.items() if track in there}
-        for track in there:
+        for track in sorted(there):  # the younger of two who come at once has the higher number
             if track not in self._slots:
                 self._slots[track] = min(set(range(len(there))) - set(self._slots.values()))
 
