@@ -179,22 +179,18 @@ def _of_frame(
     left, top, right, bottom = box.clip(0, SIDE).astype(int)
     beside = np.ones((SIDE, SIDE), bool)
     beside[top:bottom, left:right] = False
-    change = small[beside].astype(np.int16) - empty[beside]
-    light = float(np.median(change.mean(1))) if len(change) else np.nan  # not the mean: shadows fall here, too
-    restless = float((np.abs(change - light).max(1) > PRESENT).mean()) if len(change) else np.nan
-    person = body(difference(small, empty)) & ~beside
-    if not person.any():
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    change = grey[beside].astype(np.int16) - cv2.cvtColor(empty, cv2.COLOR_BGR2GRAY)[beside]
+    light = float(np.median(change[::8])) if len(change) else np.nan  # not the mean: shadows fall here, too
+    restless = float((np.abs(change - light) > PRESENT).mean()) if len(change) else np.nan
+    person = (body(difference(small, empty)) & ~beside).astype(np.uint8)
+    values = grey[person > 0]
+    if not len(values):
         return np.nan, light, restless, np.nan, np.nan
-    values = small[person].max(1)
     laplacian = cv2.Laplacian(cv2.cvtColor(large, cv2.COLOR_BGR2GRAY), cv2.CV_32F)
-    inside = cv2.resize(person.astype(np.uint8), (SHARP_SIDE, SHARP_SIDE), interpolation=cv2.INTER_NEAREST) > 0
-    return (
-        float(laplacian[inside].var()),
-        light,
-        restless,
-        float((values < DARK).mean()),
-        float((values > BRIGHT).mean()),
-    )
+    inside = cv2.resize(person, (SHARP_SIDE, SHARP_SIDE), interpolation=cv2.INTER_NEAREST)
+    sharpness = float(cv2.meanStdDev(laplacian, mask=inside)[1][0, 0]) ** 2
+    return sharpness, light, restless, float((values < DARK).mean()), float((values > BRIGHT).mean())
 
 
 def _stage(picture: np.ndarray, crop: Crop, side: int) -> np.ndarray:
