@@ -248,3 +248,19 @@ def test_time_that_runs_backwards_changes_nothing_at_once() -> None:
     before = visit.play(standing(), 90)
     visit.number = 0
     np.testing.assert_allclose(visit.play(standing()), before, atol=1e-5)
+
+
+def test_after_a_clip_began_again_a_visitor_is_measured_as_before() -> None:
+    visit = Visit()
+    visit.number = 3000
+    visit.play(standing(), 60)
+    visit.number = 0
+    assert repertoire.height(visit.play(moved(0.5), 150)) == pytest.approx(STAGE.height, rel=0.01)
+
+
+def test_guesses_count_for_nothing_while_there_is_something_sure() -> None:
+    visit, guessed = Visit(), moved(3.0)
+    guessed[:, 3] = 0.1
+    before = visit.play(standing(), 60)
+    visit.play(guessed, 40)
+    np.testing.assert_allclose(visit.play(standing()), before, atol=1e-3)
