@@ -97,8 +97,10 @@ def arc_of(angles: np.ndarray, left_out: float = 0.5) -> Arc:
     return Arc(start=float(ordered[first]), extent=float(min(ends[first] - ordered[first], 360)))
 
 
-def measure(points: np.ndarray, turned: float = 0) -> Repertoire:
-    """points: (N, 33, 4) in picture sizes, N >= 1, all finite. turned: degrees by which training turned them, too."""
+def measure(points: np.ndarray, turned: float = 0, shifted: float = 0) -> Repertoire:
+    """points: (N, 33, 4) in picture sizes, N >= 1, all finite. turned, shifted: degrees and picture sizes by which
+    training turned and shifted them, too.
+    """
     hips = middle(points, HIPS)[:, 0]
     left, right = np.percentile(hips, (1, 99))
     joints = {}
@@ -108,6 +110,6 @@ def measure(points: np.ndarray, turned: float = 0) -> Repertoire:
     return Repertoire(
         height=float(np.percentile(height(points), 80)),
         floor=float(np.percentile(lowest(points), 60)),
-        centre=float(np.median(hips)), left=float(left), right=float(right),
+        centre=float(np.median(hips)), left=float(left - shifted), right=float(right + shifted),
         lean=arc_of(lean(points)).widened(turned), joints=joints,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from nodes.generator.training.footage import Footage
 from nodes.generator.training.grid import write_grid
 from nodes.generator.training.plan import GRID, LOG, PERFORMER, STATE, Plan
 from nodes.generator.training.progress import Line, duration
-from nodes.generator.training.samples import FAR_DEGREES
+from nodes.generator.training.samples import FAR_DEGREES, SHIFT
 from nodes.generator.training.trainer import Trainer
 
 PAIRS = 24  # of frames that follow one another, of the held-out ones, are measured at a look
@@ -109,7 +109,7 @@ class Look:
         """What stays the same all along."""
         plan, footage = self.plan, self.footage
         try:
-            repertoire = measure(_seen(footage), FAR_DEGREES)
+            repertoire = measure(_seen(footage), FAR_DEGREES, SHIFT)
         except ValidationError as error:
             raise BadInput(
                 f"The footage's poses are those of nobody who stands on the stage ({error.errors()[0]['loc'][0]}). "
