@@ -109,6 +109,13 @@ def test_a_moment_without_a_pose_is_no_empty_stage(tmp_path: Path) -> None:
     assert plates.from_behind(Clip(clip), points, found).never > 0.1
 
 
+def test_somebody_who_moves_but_is_not_found_is_no_empty_stage(walked: Path) -> None:
+    found = ALL.copy()
+    found[20:40] = False  # two seconds
+    plate = plates.from_behind(Clip(walked), WALK, found)
+    assert plate.never == 0 and np.abs(plate.picture.astype(int) - STAGE).max() < 20
+
+
 def test_the_stage_of_a_span(walked: Path) -> None:
     clip, found = Clip(walked), np.arange(60) >= 20
     plate = plates.from_span(clip, found, "0-2")

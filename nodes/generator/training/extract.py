@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from engine.errors import BadInput
+from engine.models import COMMAND
 from engine.session import replace_file
 from nodes.generator.training import crop as crops
 from nodes.generator.training import plates
@@ -76,7 +77,7 @@ def extract(wanted: Wanted, say: Callable[[str], None] = at_once) -> None:
         replace_file(part / f"{REPORT}.png", _png(sheet))
     say(text.rstrip())
     say(f"Wrote {wanted.out}. Look at {wanted.out / (REPORT + '.png')}, then train: "
-        f"run_engine.py performer train {wanted.out} --out TRAINING --minutes 40")  # fmt: skip
+        f"{COMMAND} performer train {wanted.out} --out TRAINING --minutes 40")  # fmt: skip
 
 
 def _is_file(plate: str) -> bool:

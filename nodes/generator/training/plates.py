@@ -11,6 +11,7 @@ import numpy as np
 from engine.errors import BadInput
 from nodes.generator.training.clip import Clip
 from nodes.generator.training.crop import boxes
+from nodes.generator.training.mattes import PRESENT, difference
 
 SAMPLES = 41  # pictures of which the median is taken
 SAMPLE_BYTES = 400e6  # that they may fill: of very large pictures there are fewer
@@ -19,6 +20,7 @@ CANDIDATES = 2000  # pictures to choose those from
 ENOUGH = 15  # pictures in which a place was seen
 CELLS = 48  # per side, of the grid on which that is counted
 GONE_S, WALKING_S = 1.5, 0.5  # nobody found for so long: the stage is empty, but for so long at either end
+STILL_LOOKS, MOST_MOVING = 5, 0.01  # pictures of it compared, and what share may change: people move, stages do not
 STRIP = 16  # rows at a time
 INPAINT_RADIUS = 5
 MOST_SCALED = 0.01  # by which the proportions of another size may differ
@@ -97,7 +99,7 @@ def _most(clip: Clip) -> int:
 
 def _covered(points: np.ndarray, found: np.ndarray, clip: Clip) -> np.ndarray:
     """(N, 4) int: the box that the performer may cover in each frame. Nothing while the stage is surely empty, and all
-    of it where nobody was found for a moment only."""
+    of it where nobody was found for a moment only, or something moves."""
     width, height = clip.size
     covered = boxes(points).clip(0, (width, height, width, height)).round().astype(int)
     covered[~found] = (0, 0, width, height)
@@ -105,8 +107,16 @@ def _covered(points: np.ndarray, found: np.ndarray, clip: Clip) -> np.ndarray:
     for first, after in edges.reshape(-1, 2):
         if (after - first) / clip.fps >= GONE_S:
             walking = round(WALKING_S * clip.fps)
-            covered[first + walking * (first > 0) : after - walking * (after < len(found))] = 0
+            first, after = first + walking * (first > 0), after - walking * (after < len(found))
+            if _is_still(clip, first, after):
+                covered[first:after] = 0
     return covered
+
+
+def _is_still(clip: Clip, first: int, after: int) -> bool:
+    numbers = np.linspace(first, after - 1, STILL_LOOKS).round().astype(int)
+    looks = [picture for _, picture in clip.read(numbers.tolist())]
+    return all((difference(look, looks[0]) > PRESENT).mean() <= MOST_MOVING for look in looks)
 
 
 def _choose(covered: np.ndarray, size: tuple[int, int], most: int) -> np.ndarray:

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def asked_to_stop() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM instead of dying of them."""
+    """Collects signals instead of dying of them, also those that come while what there is is being saved."""
     asked: list[int] = []
-    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGBREAK") if (number := getattr(signal, name, None))]
-    before = {number: signal.signal(number, lambda received, _: asked.append(received)) for number in numbers}
+    before = {}
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and (name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN):  # nohup means it
+            before[number] = signal.signal(number, lambda received, _: asked.append(received))
     try:
         yield asked
     finally:

@@ -7,7 +7,6 @@ watch), grid.png, log.csv.
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,6 +22,7 @@ from nodes.generator.training.footage import Footage
 from nodes.generator.training.look import Look
 from nodes.generator.training.plan import LOCK, PERFORMER, STATE, Plan
 from nodes.generator.training.samples import Samples
+from nodes.generator.training.stopping import asked_to_stop
 from nodes.generator.training.trainer import Trainer
 
 GOOD_EVERY = 200  # steps between two states worth coming back to
@@ -34,7 +34,7 @@ def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Sco
     Raises `BadInput` for files that cannot be used or, in the end, written; `EngineError` when the training breaks
     again and again.
     """
-    with _asked_to_stop() as asked, _alone(plan):
+    with asked_to_stop() as asked, _alone(plan):
         trainer = Trainer(plan.shape, plan.schedule, plan.device, plan.seed)
         _begin(plan, trainer, say)
         look = Look(plan, trainer, footage, say)
@@ -50,22 +50,6 @@ def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Sco
         f"The performer is {plan.out / PERFORMER}."
     )
     return score
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
-    """Collects signals instead of dying of them, also those that come while what was learnt is being saved."""
-    asked: list[int] = []
-    before = {}
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number and (name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN):  # nohup means it
-            before[number] = signal.signal(number, lambda received, _: asked.append(received))
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
