@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from engine import atomics
 from engine.clock import now_ns
 from engine.directory import Directory
@@ -81,6 +83,11 @@ class StreamWriter:
     @property
     def published(self) -> int:
         return self.ring.ordinal
+
+    @property
+    def memory(self) -> np.ndarray:
+        """The whole mapping that the next frame is written into, unless that one is too large for it."""
+        return self.ring.segment.data
 
     def end(self) -> None:
         self.ring.end()

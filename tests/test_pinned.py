@@ -19,7 +19,7 @@ import pytest
 from engine.errors import EngineError
 from engine.shm import Segment
 from nodes.generator.backends import pinned
-from nodes.generator.backends.pinned import Verdict, probe, register
+from nodes.generator.backends.pinned import RingPin, Verdict, is_registered, probe, register
 
 STUB = Path(__file__).parent / "stub_torch"
 GOOD = "Shared memory is pinned: the graphics card reads and writes it by itself."
@@ -39,7 +39,7 @@ def stub_fixture(monkeypatch: pytest.MonkeyPatch) -> Any:
     stub = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(stub)
     monkeypatch.setitem(sys.modules, "torch", stub)
-    monkeypatch.setattr(pinned, "_registered", set())
+    monkeypatch.setattr(pinned, "_registered", {})
     return stub
 
 
@@ -151,3 +151,37 @@ def test_a_refusal_is_a_sentence_and_no_later_call_stumbles_over_it(stub: Any, m
     stub.refuse = False
     register(memory)()  # nothing has remembered the refusal
     assert [what for what, _ in stub.calls] == ["register", "unregister"]
+
+
+# --- keeping a ring pinned ---
+
+
+def test_what_lies_in_a_pinned_ring_is_known(stub: Any, memory: np.ndarray) -> None:
+    assert not is_registered(memory[8:64])
+    undo = register(memory)
+    assert is_registered(memory) and is_registered(memory[8:64]) and not is_registered(np.empty(64, np.uint8))
+    undo()
+    assert not is_registered(memory[8:64])
+
+
+def test_a_ring_is_pinned_while_frames_keep_their_size(stub: Any, memory: np.ndarray) -> None:
+    pin = RingPin()
+    pin.before_frame(memory, 100)
+    assert stub.calls == []  # this frame may still make the ring grow
+    for _ in range(3):
+        pin.before_frame(memory, 100)
+    assert [what for what, _ in stub.calls] == ["register"]
+    pin.before_frame(memory, 200)
+    assert [what for what, _ in stub.calls] == ["register", "unregister"]
+    pin.before_frame(memory, 200)
+    pin.close()
+    pin.close()
+    assert [what for what, _ in stub.calls] == ["register", "unregister"] * 2
+
+
+def test_a_ring_that_cannot_be_pinned_is_tried_once(stub: Any, memory: np.ndarray) -> None:
+    stub.refuse = True
+    pin = RingPin()
+    for _ in range(4):
+        pin.before_frame(memory, 100)
+    assert "CUDA error 712" in pin.trouble and stub.launches == [1]

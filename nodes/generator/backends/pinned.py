@@ -31,7 +31,7 @@ LONGEST_S = 30.0  # half of what a node may take to get ready
 SIZE = 1 << 20  # bytes to try it with
 PORTABLE = 1  # cudaHostRegisterPortable: pinned for every CUDA context of this process
 
-_registered: set[int] = set()  # the addresses that are
+_registered: dict[int, int] = {}  # where registered memory begins, and its bytes
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,50 @@ def register(array: np.ndarray) -> Callable[[], None]:
         with suppress(RuntimeError):  # CUDA tells a refusal once more, to whatever launches next: let it be this
             torch.ones(1, device="cuda")
         raise EngineError(f"The driver does not pin this memory (CUDA error {code}). Go on with a staging buffer.")
-    _registered.add(address)
+    _registered[address] = size
 
     def undo() -> None:
         if address in _registered:
-            _registered.remove(address)
+            del _registered[address]
             torch.cuda.cudart().cudaHostUnregister(address)
 
     return undo
+
+
+def is_registered(array: np.ndarray) -> bool:
+    """Whether a contiguous array lies in memory that `register` has pinned: the card may then write it itself."""
+    begin, end = array.ctypes.data, array.ctypes.data + array.nbytes
+    return any(address <= begin and end <= address + size for address, size in _registered.items())
+
+
+class RingPin:
+    """Keeps the ring that a node writes pinned while its frames stay as large as they are.
+
+    A ring that must grow for a larger frame is unmapped, and pinned memory must not be. So it is let go whenever the
+    size changes, and the ring pinned that took a frame of the new size. trouble: why it is not pinned, or "".
+    """
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self._nbytes = 0
+        self._undo: Callable[[], None] | None = None
+
+    def before_frame(self, ring: np.ndarray, nbytes: int) -> None:
+        """ring: the whole mapping that took the frame before. nbytes: of the frame that comes. Raises nothing."""
+        if nbytes != self._nbytes:
+            self.close()
+            self._nbytes = nbytes
+        elif self._undo is None and not self.trouble:
+            try:
+                self._undo = register(ring)
+            except EngineError as error:
+                self.trouble = str(error)
+
+    def close(self) -> None:
+        """Let the ring go; before it is unmapped."""
+        if self._undo is not None:
+            self._undo()
+        self._undo, self._nbytes = None, 0
 
 
 # --- in the process to be thrown away ---
