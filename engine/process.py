@@ -48,12 +48,17 @@ def start(spec: dict, log: IO[bytes]) -> subprocess.Popen:
 
 def receive_spec() -> dict:
     """In the worker, first thing: what `start` sent. From then on it ends when the supervisor does."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     size = int.from_bytes(sys.stdin.buffer.read(4), "little")
     spec = msgpack.unpackb(sys.stdin.buffer.read(size))
     threading.Thread(target=_wait_for_end_of_pipe, daemon=True).start()
     return spec
+
+
+def end_with_parent() -> None:
+    """Linux: let the kernel end this process with the thread that started it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait_for_end_of_pipe() -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from performer_kit import SIZE, people, write_performer
 
@@ -229,3 +230,11 @@ def test_a_missing_file_needs_no_child(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_unknown_name_is_refused_with_those_there_are(what: str, settings: dict, performer: Path) -> None:
     with pytest.raises(BadInput, match=f"There is no {what} '.*'. Choose one of: auto, "):
         choose.prepare(performer, **settings)
+
+
+def test_what_nobody_waits_for_any_more_is_given_up(performer: Path, home: Path) -> None:
+    answers = iter([True, True])
+    with pytest.raises(choose.Unwanted):
+        choose.prepare(performer, "torch", "cpu", wanted=lambda: next(answers, False))
+    assert not psutil.Process().children(), "the child is gone"
+    assert not list((home / "cache" / "performers").iterdir()), "and so is what it had begun"

@@ -22,15 +22,24 @@ def test_a_node_speaks_only_of_what_is_its_own(show: Show) -> None:
         (b"somebody", bus.Grow(stream=0, bytes=10_000_000)),
         (b"somebody", bus.Log(level="ERROR", text="a lie")),
         (b"camera", bus.Error(text="a lie")),
+        (b"somebody", bus.Metrics(values={"lies": 1.0})),
         (b"somebody", bus.Ack(ok=True)),
     ):
         show.ask(message, identity)
-    assert show.engine.server.rejected == before + 6
+    assert show.engine.server.rejected == before + 7
     assert not any("lie" in line for line in show.said)
     assert [stream.generation for stream in show.engine.rings.streams] == [1, 1, 1]
     show.ask(bus.Log(level="ERROR", text="the truth"), camera)
     show.ask(bus.Grow(stream=0, bytes=100_000), camera)
     assert "camera: the truth" in show.said and show.engine.rings.streams[0].generation == 2
+
+
+def test_a_nodes_own_figures_are_shown_as_last_told(show: Show) -> None:
+    camera = show.life("camera")
+    show.ask(bus.Metrics(values={"people": 2.0, "lens": "wide"}), camera.identity)
+    show.ask(bus.Metrics(values={"people": 3.0}), camera.identity)
+    assert show.engine.figures()["nodes"]["camera"]["metrics"] == {"people": 3.0}
+    assert show.engine.figures()["nodes"]["output"]["metrics"] == {}
 
 
 def test_no_room_for_a_larger_ring_is_said_and_the_show_goes_on(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,6 +282,20 @@ def test_the_end_of_an_input_ends_an_offline_node_and_not_a_live_one(kit: Kit) -
     assert live_one.run() == Exit.OK and live_one.row.phase == "STOPPING"
 
 
+def test_a_nodes_own_figures_are_told_once_a_second(kit: Kit) -> None:
+    made = kit.worker(Scripted)
+    kit.messages()
+    for value in (1, 2, 3):
+        made.node.metric("gain", value)
+        made.node.metric("tone", "low")
+        made.idle()
+    assert kit.messages() == [bus.Metrics(values={"gain": 1.0, "tone": "low"})]
+    kit.patch.setattr(worker, "METRICS_NS", 0)
+    made.idle()
+    made.idle()
+    assert kit.messages() == [bus.Metrics(values={"gain": 3.0, "tone": "low"})]
+
+
 def test_messages_pause_set_start_and_stop_it(kit: Kit) -> None:
     made = kit.worker(Scripted)
     answers: list[Any] = [

@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 
 from engine.errors import BadInput, EngineError
+from engine.process import end_with_parent
 from nodes.generator.backends.base import MODULES, Backend, kind, missing
 from nodes.generator.backends.cache import Prepared, digest
 from nodes.generator.backends.choose import LONGEST_S, TRYING, warm_up
@@ -168,6 +169,7 @@ def main(task: Task) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     faulthandler.dump_traceback_later(LONGEST_S + 10, exit=True)  # should nobody be left to kill it
     if sys.platform == "win32":
         psutil.Process().nice(psutil.IDLE_PRIORITY_CLASS)
