@@ -267,6 +267,24 @@ def test_a_run_that_fails_leaves_the_old_footage(tmp_path: Path, walked: Path, f
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
+def test_the_old_footage_is_put_back_where_the_new_cannot_be(
+    tmp_path: Path, walked: Path, found: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "out", Path.rename
+    run(walked, out)
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part"):
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(BadInput, match="Permission denied"):
+        run(walked, out)
+    footage.load(out, 64)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
 def test_ctrl_c_leaves_nothing(tmp_path: Path, walked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(pictures: Any, **_: Any) -> None:
         next(iter(pictures))

@@ -22,6 +22,7 @@ from nodes.generator.training import commands, plates, record, sources
 from nodes.generator.training.clip import Clip
 from nodes.generator.training.record import Wanted
 from nodes.generator.training.sources import Lost
+from nodes.generator.training.writer import open_writer
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
 
@@ -265,3 +266,15 @@ def test_a_stream_that_stops_is_told_and_its_recording_kept(
         run(tmp_path / "out", say, **settings)
     timer.join(5)
     assert 20 <= len(list(Clip(tmp_path / "out" / "clip.mp4").read_all())) < 200
+
+
+def test_a_clip_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    writer = open_writer(tmp_path / "killed.mp4", (160, 120), 10)
+    random = np.random.default_rng(0)
+    for _ in range(120):
+        writer.write(random.integers(0, 255, (120, 160, 3), np.uint8))
+    (tmp_path / "copy.mp4").write_bytes((tmp_path / "killed.mp4").read_bytes())  # as after a power cut
+    writer.close()
+    assert len(list(Clip(tmp_path / "copy.mp4").read_all())) >= 40
+    assert len(list(Clip(tmp_path / "killed.mp4").read_all())) == 120
