@@ -15,7 +15,7 @@ LARGEST = 4096  # side of a picture that a performer's file may have
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("train", help="footage → performer.safetensors")
-    add_number = _number_adder(parser)
+    add_number = number_adder(parser)
     parser.add_argument("footage", type=Path, metavar="FOOTAGE", help="a folder that `performer extract` made")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where everything goes")
     parser.add_argument("--preset", choices=PRESETS, default="base", help="how large a network (default: base)")
@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def _number_adder(parser: argparse.ArgumentParser) -> Callable[..., None]:
+def number_adder(parser: argparse.ArgumentParser) -> Callable[..., None]:
     """Adds an option that takes a number from `least` to `most`, whole if its default is."""
 
     def add_number(name: str, default: float, least: float, most: float, what: str, metavar: str | None = None) -> None:
