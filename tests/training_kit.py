@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pytest
+import torch
 
 from nodes.camera.painter.painter import Painter
 from nodes.camera.painter.show import truth
@@ -18,6 +21,15 @@ from nodes.generator.training.schedule import Schedule
 SIDE = 64
 STRIDE = 2  # of the dance's pictures, one each is taken
 SMALL = Shape(size=32, width=4, blocks=1, grid=8)
+
+
+@pytest.fixture(autouse=True, scope="module", name="one_thread")
+def one_thread_fixture() -> Iterator[None]:
+    """Where something else computes, too, threads that wait for one another make such small steps slow."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def write_footage(folder: Path, frames: int = 80, found: Any = True, side: int = SIDE, **info: Any) -> Path:

@@ -48,7 +48,8 @@ def painting(rgba: Tensor, targets: Targets, progress: float) -> Tensor:
     loss = loss + STRAIGHT * ((rgba[:, :3] - targets.frame).abs() * targets.weight * targets.matte).mean()
     loss = loss + CERTAIN * (F.relu(targets.certain - alpha) * targets.certain).sum() / (targets.certain.sum() + 1)
     if progress < MATTE_UNTIL:
-        loss = loss + MATTE * (1 - progress / MATTE_UNTIL) * F.binary_cross_entropy(alpha, targets.matte)
+        known = alpha.nan_to_num()  # this loss, and no other, would end the process for NaN, a graphics card's for good
+        loss = loss + MATTE * (1 - progress / MATTE_UNTIL) * F.binary_cross_entropy(known, targets.matte)
     return loss + CLEAR * (alpha * targets.clear).mean()
 
 
