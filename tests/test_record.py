@@ -200,7 +200,30 @@ def test_ctrl_c_ends_the_performance_and_keeps_it(tmp_path: Path, scripted) -> N
     assert 10 <= len(list(Clip(tmp_path / "out" / "clip.mp4").read_all())) < 20
 
 
+def test_a_file_is_recorded_to_its_end(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path / "film.mp4", (80, 64), 10)
+    for picture, _ in numbered(45, 10):
+        writer.write(picture)
+    writer.close()
+    said = run(tmp_path / "out", source=str(tmp_path / "film.mp4"), seconds=60)
+    assert any(text.startswith("Recorded 2.") for text in said) and any("film.mp4 is over" in text for text in said)
+
+
+def test_without_av_opencv_writes(tmp_path: Path, scripted, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    scripted(numbered(200, 10))
+    run(tmp_path / "out")
+    assert len(list(Clip(tmp_path / "out" / "clip.mp4").read_all())) == 20
+
+
 # --- what fails ---
+
+
+def test_pictures_of_another_size_end_it(tmp_path: Path, scripted) -> None:
+    scripted((picture if at < 4 else picture[:32], at) for picture, at in numbered(200, 10))
+    with pytest.raises(BadInput, match="has changed. What was recorded until then is kept"):
+        run(tmp_path / "out", seconds=60)
+    assert len(list(Clip(tmp_path / "out" / "clip.mp4").read_all())) == pytest.approx(20, abs=1)
 
 
 def test_a_camera_that_is_lost_leaves_what_it_gave(tmp_path: Path, scripted) -> None:

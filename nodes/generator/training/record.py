@@ -21,7 +21,7 @@ from engine.session import replace_file
 from nodes.generator.training.clip import Clip
 from nodes.generator.training.folders import filled
 from nodes.generator.training.mattes import PRESENT, difference
-from nodes.generator.training.sources import LOST_S, Lost, Source, open_source
+from nodes.generator.training.sources import LOST_S, Lost, Over, Source, open_source
 from nodes.generator.training.stopping import asked_to_stop
 from nodes.generator.training.writer import open_writer
 
@@ -135,6 +135,8 @@ class _Session:
         with asked_to_stop() as asked:
             try:
                 for picture, at in self._stretch(wanted.seconds):
+                    if picture.shape != empty.shape:
+                        raise Lost(f"The size of the pictures from {self._source.name} has changed.")
                     due = round(at * fps)  # its place in a clip of constant rate
                     while 0 < slots < due:  # what was late or lost is shown again
                         writer.write(last)
@@ -147,6 +149,8 @@ class _Session:
                         self._say(f"{at:.0f} of {wanted.seconds:g} s")
                     if asked:
                         break
+            except Over as end:
+                self._say(str(end))
             except EngineError as error:
                 trouble = str(error)
             try:

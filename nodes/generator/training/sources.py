@@ -27,6 +27,10 @@ class Lost(EngineError):
     """No more pictures come, and why."""
 
 
+class Over(Lost):
+    """There is no more of it, as was to be expected."""
+
+
 class Source(Protocol):
     name: str
 
@@ -99,7 +103,7 @@ class Played:
         for picture in self._pictures:
             self._number += 1
             return picture, self._number / self._clip.fps
-        raise Lost(f"{self.name} is over.")
+        raise Over(f"{self.name} is over.")
 
     def close(self) -> None:
         del self._pictures
