@@ -46,29 +46,30 @@ class Look:
         with suppress(OSError):  # the terminal was closed
             self._say(text)
 
-    def perhaps(self, seconds: float) -> None:
+    def perhaps(self) -> None:
         """After each step: look, or bring the line up to date, when it is time."""
-        if seconds - self._look_s > self.plan.every:
-            self._look_s = seconds
+        if self.trainer.seconds - self._look_s > self.plan.every:
+            self._look_s = self.trainer.seconds
             try:
                 self.now()
             except (BadInput, OSError) as error:  # a full disk, mostly: no reason to lose what was learnt
                 self.tell(f"{error} The training goes on, and tries again in {duration(self.plan.every)}.")
         elif self._line.due():
-            self._line.show(self._progress(seconds))
+            self._line.show(self._progress())
 
-    def _progress(self, seconds: float) -> str:
-        schedule, step = self.plan.schedule, self.trainer.step
+    def _progress(self) -> str:
+        schedule, step, seconds = self.plan.schedule, self.trainer.step, self.trainer.seconds
         done = schedule.progress(step, seconds)
         gained = done - schedule.progress(self._first_step, self._first_s)
         left = (seconds - self._first_s) * (1 - done) / gained if gained > 0 else math.inf
         memory = f", {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if self.plan.device == "cuda" else ""
-        return (f"step {step}  {done:4.0%}  loss {self.loss:.4f}  {self._pace(seconds):.1f} steps/s{memory}"
+        return (f"step {step}  {done:4.0%}  loss {self.loss:.4f}  {self._pace():.1f} steps/s{memory}"
                 + (f"  {duration(left)} left" if left < math.inf else ""))  # fmt: skip
 
-    def _pace(self, seconds: float) -> float:
+    def _pace(self) -> float:
         """Steps per second since this process began."""
-        return (self.trainer.step - self._first_step) / max(seconds - self._first_s, 1e-9)
+        passed = self.trainer.seconds - self._first_s
+        return (self.trainer.step - self._first_step) / passed if passed > 0 else 0.0
 
     def now(self) -> Score:
         """Measure, and write everything that can be written. Raises `BadInput` or OSError for what cannot."""
@@ -86,7 +87,7 @@ class Look:
         attempt(self._write_performer, score)
         attempt(write_grid, plan.out / GRID, trainer.ema, self.footage, self._held, plan.device)
         rate = trainer.schedule.learning_rate(trainer.step, trainer.schedule.progress(trainer.step, trainer.seconds))
-        row = (trainer.step, round(trainer.seconds, 1), self.loss, rate, round(self._pace(trainer.seconds), 2), *score)
+        row = (trainer.step, round(trainer.seconds, 1), self.loss, rate, round(self._pace(), 2), *score)
         attempt(self._log, row)
         if plan.writer:
             for name, value in zip(COLUMNS[2:], row[2:], strict=True):

@@ -85,11 +85,8 @@ def _begin(plan: Plan, trainer: Trainer, say: Callable[[str], None]) -> None:
 
 def _steps(plan: Plan, trainer: Trainer, samples: Samples, look: Look, asked: list[int]) -> None:
     before, started = trainer.seconds, now_ns()
-    while not asked:
-        seconds = before + (now_ns() - started) / 1e9
-        if plan.schedule.progress(trainer.step, seconds) >= 1:
-            return
-        loss = trainer.train(samples.batch(trainer.step), seconds)
+    while not asked and plan.schedule.progress(trainer.step, trainer.seconds) < 1:
+        loss = trainer.train(samples.batch(trainer.step), trainer.seconds)
         if math.isnan(loss):
             trainer.roll_back()
             look.tell(
@@ -99,4 +96,5 @@ def _steps(plan: Plan, trainer: Trainer, samples: Samples, look: Look, asked: li
             look.loss = loss
             if trainer.step % GOOD_EVERY == 0:
                 trainer.mark_good()
-        look.perhaps(seconds)
+        trainer.seconds = before + (now_ns() - started) / 1e9
+        look.perhaps()
