@@ -146,8 +146,10 @@ def compare(source: Path, label: str, options: argparse.Namespace, device: str) 
     return {"label": label, "size": size, "refused": refused, "rows": {row.name: row.result(rows[0]) for row in rows}}
 
 
-def random_performer(path: Path, preset: str, size: int, smoke: bool) -> Path:
-    """A file with random weights and poses: as quick as a trained one, and nothing to look at."""
+def random_performer(
+    path: Path, preset: str, size: int, smoke: bool, plate: tuple[int, int, int] = (0, 0, 0)
+) -> Path:
+    """A file with random weights and poses: as quick as a trained one, and nothing to look at. plate: its colour."""
     import torch
 
     from nodes.generator.network import checkpoint
@@ -164,7 +166,7 @@ def random_performer(path: Path, preset: str, size: int, smoke: bool) -> Path:
         keypoints=checkpoint.KEYPOINTS, repertoire=repertoire(poses),
         training=checkpoint.Training(steps=0, minutes=0),
     )  # fmt: skip
-    checkpoint.write(path, about, np.zeros((size, size, 3), np.uint8), poses, Painter(shape))
+    checkpoint.write(path, about, np.full((size, size, 3), plate, np.uint8), poses, Painter(shape))
     return path
 
 

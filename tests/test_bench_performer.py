@@ -12,7 +12,7 @@ from nodes.generator.backends.base import MODULES
 
 torch = pytest.importorskip("torch")
 
-from bench import diffusion_shape, performer, pix2pix  # noqa: E402
+from bench import diffusion_shape, performer, performer_step, pix2pix  # noqa: E402
 from bench.performer import DIFFUSION, PIX2PIX, Row  # noqa: E402
 
 
@@ -34,6 +34,13 @@ def test_the_full_rivals_make_pictures_of_pictures() -> None:
     with torch.device("meta"):
         for make, size in ((pix2pix.resnet, 256), (pix2pix.unet, 256), (diffusion_shape.Step, 512)):
             assert make().eval()(torch.zeros(1, 3, size, size)).shape == (1, 3, size, size)
+
+
+def test_the_benchmark_of_a_step_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = tmp_path / "step.json"
+    assert performer_step.main(["--size", "64", "--steps", "3", "--json", str(figures)]) == 0
+    assert capsys.readouterr().out.count("<= 1.5 ms") == performer_step.BARS
+    assert json.loads(figures.read_text()).keys() == performer_step.CASES.keys()
 
 
 def test_rounds_begin_with_another_row_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,4 +92,4 @@ def test_a_bad_file_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"x")
     assert performer.main([str(bad), "--device", "cpu"]) == 1
-    assert f"The performer {bad} is not a whole safetensors file" in capsys.readouterr().out
+    assert f"The performer {bad} is no whole safetensors file" in capsys.readouterr().out

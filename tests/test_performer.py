@@ -14,7 +14,7 @@ from harness import Garbage, make
 from people import CANVAS, keypoints, standing
 
 from engine import config
-from engine.errors import OutOfMemory
+from engine.errors import BadInput, OutOfMemory
 from engine.frame import Flags
 from engine.process import ROOT
 from nodes.generator.figure import Figure
@@ -235,6 +235,11 @@ def test_a_flagged_figure_plays_until_there_is_a_performer(
     frames = show.until(lambda frame: not frame.flags, standing()[None])
     assert np.array_equal(frames[-1].array, painted(files[1], standing()))
     assert show.node.complaints == []
+
+
+def test_offline_a_performer_that_cannot_be_loaded_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="none.safetensors cannot be read"):
+        make(Performer, performer=str(tmp_path / "none.safetensors"), offline=True)
 
 
 def test_without_torch_the_sentence_says_how_to_install_it(

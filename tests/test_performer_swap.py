@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from engine_kit import Engine, until
-from people import standing
+from people import keypoints, standing
 
 from engine import bus
 from engine.errors import BadInput, Exit
@@ -96,6 +96,24 @@ def test_a_list_takes_the_place_of_one(files: list[Path], looks: list[np.ndarray
     show.change(performer=str(files[1]))
     show.until(shows(looks[1]), HERE)
     assert len(show.node.cast.performers) == 1
+
+
+def test_other_live_settings_and_bad_files_change_no_cast_and_whoever_is_there_keeps_the_slot(
+    files: list[Path], looks: list[np.ndarray], play: Callable[..., Play], tmp_path: Path
+) -> None:
+    show = play(*files[:2], crossfade=2, hold=0.0, fade=0.0)
+    show.step(np.repeat(HERE, 2, 0), ids=(1, 2))
+    show.node.step(keypoints=keypoints(HERE, ids=(2,), capture_ns=show.time_ns + 1))
+    cast = show.node.cast
+    show.change(mirror=True, watch=False)
+    time.sleep(2 * swap.LOOK_S)
+    show.change(mirror=False, performer=[str(files[0]), str(tmp_path / "none.safetensors")])
+    until(lambda: show.node.loader.trouble, 30)
+    show.step(HERE, ids=(2,))
+    assert show.node.cast is cast
+    show.change(performer=[str(files[0]), str(files[2])], crossfade=0)
+    until(lambda: show.step(HERE, ids=(2,)) and show.node.cast is not cast, 30)
+    assert shows(looks[2])(show.step(HERE, ids=(2,)))
 
 
 def test_a_crossfade_mixes_both_and_lets_go_of_the_old_one_after_it(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from engine.errors import BadInput
 from engine.frame import Flags, Frame
 from engine.node import Image, Latest, Node, NodeConfig, live
 from nodes.generator.playing.fit import Fit
@@ -80,8 +81,10 @@ class Performer(Node):
         self.loader = Loader(config.backend, config.device, threads, config.people)
         self.trouble = ""
         self.configured()
-        self.loader.wait(FIRST_WAIT_S)
+        self.loader.wait(config.startup_timeout if self.offline else FIRST_WAIT_S)
         self._take_over()
+        if self.offline and self.cast is None:  # nobody is there who could mend it
+            raise BadInput(self.loader.trouble or "The performer was not loaded in time. Raise startup_timeout.")
 
     def configured(self) -> None:
         from nodes.generator.playing.swap import Wish
@@ -130,6 +133,8 @@ class Performer(Node):
             self.leaving = None
             self.loader.release()
         if self.leaving is None and (new := self.loader.take()):
+            if self.cast is not None:
+                new.succeed(self.cast)
             fades = self.cast is not None and self.config.crossfade > 0
             self.leaving, self.faded, self.cast = self.cast if fades else None, 0, new
             if not fades:

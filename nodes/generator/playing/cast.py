@@ -62,7 +62,7 @@ class Cast:
     the networks took for the last picture.
     """
 
-    performers: Sequence[Performer]
+    performers: list[Performer]
     side: int
     out_of_range: float = 0.0
     network_ms: float = 0.0
@@ -70,6 +70,10 @@ class Cast:
 
     def __post_init__(self) -> None:
         self._plate = resized(self.performers[0].plate, self.side)
+
+    def succeed(self, before: Cast) -> None:
+        """Let everybody keep the slot that they had."""
+        self._slots = dict(before._slots)
 
     def reset(self) -> None:
         """Measure every visitor anew."""

@@ -54,7 +54,6 @@ class Loader:
         self._how, self._people = (backend, device, threads), people
         self.trouble = ""
         self._wish: Wish | None = None
-        self._fulfilled: Wish | None = None
         self._files: dict[Path, File] = {}
         self._newest: Cast | None = None
         self._made: list[Performer] = []  # and not closed yet
@@ -125,9 +124,10 @@ class Loader:
         wish = self._wish
         if wish is not None:
             self._files = {path: file for path, file in self._files.items() if path in wish.paths}
-            loaded = [path for path in dict.fromkeys(wish.paths) if self._due(path, wish) and self._load(path)]
-            if wish is not self._fulfilled or loaded:
-                self._hand_over(wish)
+            for path in dict.fromkeys(wish.paths):
+                if self._due(path, wish):
+                    self._load(path)
+            self._hand_over(wish)
             if any(file.makeshift for file in self._files.values()):
                 self._wake.set()
         self._close_unused()
@@ -146,8 +146,8 @@ class Loader:
             return file.makeshift
         return (wish.watch or bool(file.trouble)) and now - file.since >= SETTLED_S
 
-    def _load(self, path: Path) -> bool:
-        """Load a file; on failure what was loaded before stays. Returns whether a new performer came of it."""
+    def _load(self, path: Path) -> None:
+        """Load a file; on failure what was loaded before stays."""
         file = self._files[path]
         before, file.tried = file.tried, stamp_of(path)
         quickly = self._newest is None
@@ -158,15 +158,14 @@ class Loader:
                 raise BadInput(f"The performer {path} was replaced while it was loaded. It is loaded again.")
         except choose.Unwanted:
             file.tried = before
-            return False
+            return
         except BadInput as error:
             file.makeshift, file.trouble = False, str(error)
-            return False
+            return
         if file.performer and file.performer.repertoire == performer.repertoire:
             performer.fitter = file.performer.fitter  # the same performer, trained on: visitors stay where they are
         file.performer, file.makeshift, file.trouble = performer, makeshift, ""
         self._made.append(performer)
-        return True
 
     def _performer(self, path: Path, quickly: bool) -> tuple[Performer, bool]:
         """Raises `BadInput`. quickly: rather within a second than in the best way, which is then still to be found."""
@@ -184,18 +183,18 @@ class Loader:
         return not self._closing and self._wish is not None and path in self._wish.paths
 
     def _hand_over(self, wish: Wish) -> None:
-        """Who could not be loaded is played by whoever played that part before, if anyone did."""
+        """A new cast, if it is another one. Who could not be loaded is played by whoever had that part before."""
         before = self._newest.performers if self._newest else []
         found = [
             self._files[path].performer or (before[number % len(before)] if before else None)
             for number, path in enumerate(wish.paths)
         ]
         performers = [performer for performer in found if performer is not None]
-        if performers:
-            self._newest = Cast(performers, wish.side or max(performer.size for performer in performers))
+        side = wish.side or max((performer.size for performer in performers), default=0)
+        if performers and (self._newest is None or (performers, side) != (self._newest.performers, self._newest.side)):
+            self._newest = Cast(performers, side)
             with self._lock:
                 self._ready = self._newest
-        self._fulfilled = wish
 
     def _close_unused(self) -> None:
         self.trouble = " ".join(file.trouble for file in self._files.values() if file.trouble)
