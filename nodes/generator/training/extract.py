@@ -61,7 +61,7 @@ def extract(wanted: Wanted, say: Callable[[str], None] = at_once) -> None:
         for remark in clip.remarks:
             say(remark)
         _require_somebody(clip, found)
-        plate = given or _plate(clip, wanted.plate, points, found)
+        plate = _plate(clip, given, wanted.plate, points, found)
         say(plate.remark)
         square = square or crops.automatic(points[found], clip.size)
         say(f"The stage is the square of {square[2]} pixels, {square[0]} from the left and {square[1]} from the top.")
@@ -102,7 +102,9 @@ def _require_somebody(clip: Clip, found: np.ndarray) -> None:
         )
 
 
-def _plate(clip: Clip, wanted: str, points: np.ndarray, found: np.ndarray) -> plates.Plate:
+def _plate(clip: Clip, given: plates.Plate | None, wanted: str, points: np.ndarray, found: np.ndarray) -> plates.Plate:
+    if given:
+        return plates.as_in_clip(given, clip, points, found)
     return plates.from_behind(clip, points, found) if wanted == "auto" else plates.from_span(clip, found, wanted)
 
 

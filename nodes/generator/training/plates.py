@@ -11,6 +11,7 @@ import numpy as np
 from engine.errors import BadInput
 from nodes.generator.training.clip import Clip
 from nodes.generator.training.crop import boxes
+from nodes.generator.training.levels import levelled
 from nodes.generator.training.mattes import PRESENT, difference
 
 SAMPLES = 41  # pictures of which the median is taken
@@ -81,16 +82,31 @@ def from_behind(clip: Clip, points: np.ndarray, found: np.ndarray) -> Plate:
 
     points: (N, 33, 4) in pixels. found: (N,) bool. What was never seen is guessed from around it.
     """
-    covered = _covered(points, found, clip)
-    chosen = _choose(covered, clip.size, _most(clip))
-    picture, seen = _median(clip, {int(number): covered[number] for number in chosen})
+    picture, seen, count = _behind(clip, points, found)
     never = seen == 0
     share = float(never.mean())
-    remark = f"The empty stage is the median of {len(chosen)} pictures, each without the performer."
+    remark = f"The empty stage is the median of {count} pictures, each without the performer."
     if never.any():
         picture = cv2.inpaint(picture, never.astype(np.uint8), INPAINT_RADIUS, cv2.INPAINT_TELEA)
         remark += f" {max(share, 0.001):.1%} of it was always covered, and is guessed from what lies around."
     return Plate(picture, share, remark)
+
+
+def as_in_clip(plate: Plate, clip: Clip, points: np.ndarray, found: np.ndarray) -> Plate:
+    """The same stage at the levels at which the clip shows it; see `levels`."""
+    picture, seen, _ = _behind(clip, points, found)
+    new, changed = levelled(plate.picture, picture, seen >= ENOUGH)
+    if not changed:
+        return plate
+    remark = f"{plate.remark} It was brought to the clip's levels, by {changed:.1f} of 255 on average."
+    return plate._replace(picture=new, remark=remark)
+
+
+def _behind(clip: Clip, points: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """The stage without the performer, (H, W, 3), in how many pictures each pixel was seen, (H, W), and of how many."""
+    covered = _covered(points, found, clip)
+    chosen = _choose(covered, clip.size, _most(clip))
+    return *_median(clip, {int(number): covered[number] for number in chosen}), len(chosen)
 
 
 def _most(clip: Clip) -> int:
