@@ -109,7 +109,7 @@ def test_a_beginning_from_another_performer(footage: Footage, tmp_path: Path) ->
     assert re.match(r"(\d+) of \1 weights come from", said[0])
     said.clear()
     train.run(plan(tmp_path / "wider", begin_from=other), footage, said.append)
-    taken, of = map(int, re.match(r"(\d+) of (\d+) weights .* others are of another size", said[0]).groups())  # type: ignore[union-attr]
+    taken, of = map(int, re.match(r"(\d+) of (\d+) weights .* those of another size begin anew", said[0]).groups())  # type: ignore[union-attr]
     assert 0 < taken < of
     with pytest.raises(BadInput, match="its format is 'utsushi.training/1'"):
         train.run(plan(tmp_path / "wrong", begin_from=tmp_path / "first" / STATE), footage)

@@ -79,7 +79,7 @@ def _begin(plan: Plan, trainer: Trainer, say: Callable[[str], None]) -> None:
     elif plan.begin_from:
         weights = checkpoint.read(plan.begin_from).weights
         fitting = trainer.begin_from({name: torch.from_numpy(np.float32(value)) for name, value in weights.items()})
-        rest = "" if fitting == len(weights) else "; the others are of another size and begin anew"
+        rest = "" if fitting == len(weights) else "; those of another size begin anew"
         say(f"{fitting} of {len(weights)} weights come from {plan.begin_from}{rest}.")
 
 
