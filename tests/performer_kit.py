@@ -55,13 +55,19 @@ FRAME_NS = 33 * MS
 
 
 class Play:
-    """A performer's node without an engine, in torch. Without settings it shows people exactly as they are."""
+    """A performer's node without an engine, in torch. Without settings it shows people exactly as they are.
 
-    def __init__(self, *performers: Path, **settings: Any):
+    tried: begin only when the performers were loaded or refused, however busy the machine is.
+    """
+
+    def __init__(self, *performers: Path, tried: bool = True, **settings: Any):
         paths = [str(path) for path in performers]
         plain = {"backend": "torch", "threads": 1, "fit": "exact", "clamp": 0.0, "people": 4}
         given = {"performer": paths if len(paths) > 1 else paths[0], **plain, **settings}
         self.node = make(Performer, **given)
+        if tried:
+            self.node.loader.wait(60)
+            self.node._take_over()
         self.time_ns = 10**9
 
     def step(self, persons: np.ndarray, ids: tuple[int, ...] | None = None, passed_ns: int = FRAME_NS) -> Frame:
