@@ -28,7 +28,7 @@ from engine.directory import Directory  # noqa: E402
 from engine.errors import SegmentError  # noqa: E402
 
 NAME = f"r{os.getpid() % 100000}"
-NODES = ("camera", "pose", "figure", "output")
+NODES = ("camera", "pose", "performer", "output")
 ROUNDS = 3
 
 
