@@ -105,7 +105,8 @@ class Painter(nn.Module):
             for before, after in zip(fine, fine[1:], strict=False)
         )
         self.last, self.shuffle = conv(fine[-1], 16), nn.PixelShuffle(2)
-        self._begin()
+        if not self.last.weight.is_meta:  # there, weights come from a file, and somebody is waiting for them
+            self._begin()
 
     def _begin(self) -> None:
         """First weights: He et al. 2015, residual branches and the last layer small."""
