@@ -146,9 +146,7 @@ def compare(source: Path, label: str, options: argparse.Namespace, device: str) 
     return {"label": label, "size": size, "refused": refused, "rows": {row.name: row.result(rows[0]) for row in rows}}
 
 
-def random_performer(
-    path: Path, preset: str, size: int, smoke: bool, plate: tuple[int, int, int] = (0, 0, 0)
-) -> Path:
+def random_performer(path: Path, preset: str, size: int, smoke: bool, plate: tuple[int, int, int] = (0, 0, 0)) -> Path:
     """A file with random weights and poses: as quick as a trained one, and nothing to look at. plate: its colour."""
     import torch
 

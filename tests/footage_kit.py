@@ -9,7 +9,7 @@ import numpy as np
 from people import standing
 
 from nodes.camera.painter.show import Show
-from nodes.generator.training.writer import open_writer
+from nodes.generator.footage.writer import open_writer
 
 SIZE = 128
 STAGE = np.full((SIZE, SIZE, 3), 90, np.uint8)

@@ -18,10 +18,11 @@ from footage_kit import SIZE, STAGE, body, dance, walk, with_body, write_clip
 
 from engine.errors import BadInput, Exit
 from engine.models import FOLDER
-from nodes.generator.training import commands, crop, extract, footage, plates, quality
-from nodes.generator.training.advice import advice
-from nodes.generator.training.clip import Clip
-from nodes.generator.training.extract import Wanted
+from nodes.generator.footage import crop, extract, folder, plates, quality
+from nodes.generator.footage.advice import advice
+from nodes.generator.footage.clip import Clip
+from nodes.generator.footage.extract import Wanted
+from nodes.generator.training import commands
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
 
@@ -66,7 +67,7 @@ def test_footage_can_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture
     out = tmp_path / "footage"
     words = ["--quality", "lite", "--crop", "0,0,256", "--performer", "nobody", "--licence", "CC0-1.0"]
     assert commands.main(["performer", "extract", str(clip), "--out", str(out), *words]) == Exit.OK
-    loaded = footage.load(out, 64)
+    loaded = folder.load(out, 64)
     assert len(loaded.train) + len(loaded.held) >= 38
     assert np.median(np.abs(loaded.points[:, :, :2] * 256 - truth[:, :, :2])) < 5
     assert loaded.info.sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()
@@ -187,7 +188,7 @@ def test_a_varying_rate_is_said(tmp_path: Path, found: dict) -> None:
         file.mux(stream.encode(None))
     said = run(tmp_path / "uneven.mp4", tmp_path / "out")
     assert any("unevenly, 10 to 50 per second" in sentence for sentence in said)
-    assert footage.load(tmp_path / "out", 64).info.frames == 60
+    assert folder.load(tmp_path / "out", 64).info.frames == 60
 
 
 def test_a_clip_that_lies_on_its_side_is_upright(tmp_path: Path, found: dict) -> None:
@@ -202,14 +203,14 @@ def test_a_clip_that_lies_on_its_side_is_upright(tmp_path: Path, found: dict) ->
     assert any("used upright" in sentence for sentence in said)
     plate = cv2.imread(str(tmp_path / "out" / "plate.png"))
     assert np.abs(plate.astype(int) - STAGE).max() < 25
-    footage.load(tmp_path / "out", 64)
+    folder.load(tmp_path / "out", 64)
 
 
 def test_a_clip_that_breaks_off_is_used_as_far_as_it_goes(tmp_path: Path, walked: Path, found: dict) -> None:
     stored = walked.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(stored[: len(stored) * 3 // 4])
     said = run(tmp_path / "cut.mp4", tmp_path / "out")
-    loaded = footage.load(tmp_path / "out", 64)
+    loaded = folder.load(tmp_path / "out", 64)
     assert 30 <= loaded.info.frames < 60 and len(loaded.frames) == loaded.info.frames
     assert any("breaks off" in sentence for sentence in said)
 
@@ -220,7 +221,7 @@ def test_other_formats_and_odd_sizes(tmp_path: Path, found: dict) -> None:
         writer.write(with_body(points)[:-3, :-1])
     writer.release()
     run(tmp_path / "odd.avi", tmp_path / "out", crop="auto")
-    loaded = footage.load(tmp_path / "out", 64)
+    loaded = folder.load(tmp_path / "out", 64)
     assert loaded.info.clip == "clip.avi" and loaded.info.crop[2] % 2 == 0
 
 
@@ -255,7 +256,7 @@ def test_footage_is_replaced_even_by_its_own_clip(tmp_path: Path, walked: Path, 
     run(walked, out)
     plate = out / "plate.png"
     run(out / "clip.mp4", out, plate=str(plate), crop="0,0,64")
-    assert footage.load(out, 64).info.crop == (0, 0, 64) and [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert folder.load(out, 64).info.crop == (0, 0, 64) and [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_run_that_fails_leaves_the_old_footage(tmp_path: Path, walked: Path, found: dict) -> None:
@@ -263,7 +264,7 @@ def test_a_run_that_fails_leaves_the_old_footage(tmp_path: Path, walked: Path, f
     run(walked, out)
     with pytest.raises(BadInput, match="no square"):
         run(walked, out, crop="0,0,4096")
-    footage.load(out, 64)
+    folder.load(out, 64)
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
@@ -281,7 +282,7 @@ def test_the_old_footage_is_put_back_where_the_new_cannot_be(
     monkeypatch.setattr(Path, "rename", refused)
     with pytest.raises(BadInput, match="Permission denied"):
         run(walked, out)
-    footage.load(out, 64)
+    folder.load(out, 64)
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 

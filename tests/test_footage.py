@@ -14,14 +14,14 @@ import torch
 from training_kit import SIDE, SMALL, one_thread_fixture, plan, write_footage  # noqa: F401
 
 from engine.errors import BadInput
+from nodes.generator.footage import folder as footages
+from nodes.generator.footage.mattes import body, difference, masks
 from nodes.generator.network import checkpoint
-from nodes.generator.training import footage as footages
 from nodes.generator.training import train
 from nodes.generator.training.evaluate import Score, evaluate, paint, psnr, score, ssim
 from nodes.generator.training.examine import examine, export, show
 from nodes.generator.training.grid import COLUMNS, columns, write_grid
 from nodes.generator.training.look import pairs
-from nodes.generator.training.mattes import body, difference, masks
 
 
 @pytest.fixture(scope="module", name="folder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nodes.generator.training.levels import levelled
+from nodes.generator.footage.levels import levelled
 
 rng = np.random.default_rng(1)
 PLATE = rng.integers(40, 200, (48, 64, 3)).astype(np.uint8)

@@ -18,11 +18,12 @@ from camera_kit import server_fixture as server_fixture
 
 from engine.errors import BadInput, EngineError, Exit
 from nodes.camera.painter.stage import empty_stage
-from nodes.generator.training import commands, plates, record, sources
-from nodes.generator.training.clip import Clip
-from nodes.generator.training.record import Wanted
-from nodes.generator.training.sources import Lost
-from nodes.generator.training.writer import open_writer
+from nodes.generator.footage import plates, record, sources
+from nodes.generator.footage.clip import Clip
+from nodes.generator.footage.record import Wanted
+from nodes.generator.footage.sources import Lost
+from nodes.generator.footage.writer import open_writer
+from nodes.generator.training import commands
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
 

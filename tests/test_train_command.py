@@ -17,8 +17,8 @@ from training_kit import write_footage
 
 from engine.errors import BadInput, Exit
 from engine.process import ROOT
+from nodes.generator.footage import folder as footages
 from nodes.generator.network import checkpoint
-from nodes.generator.training import footage as footages
 from nodes.generator.training.commands import main
 from nodes.generator.training.evaluate import score
 from nodes.generator.training.examine import examine

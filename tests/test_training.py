@@ -16,9 +16,9 @@ from safetensors.numpy import load, save
 from training_kit import SMALL, one_thread_fixture, write_footage  # noqa: F401
 
 from engine.errors import BadInput, EngineError
+from nodes.generator.footage import folder as footages
+from nodes.generator.footage.folder import Footage
 from nodes.generator.network.painter import Shape
-from nodes.generator.training import footage as footages
-from nodes.generator.training.footage import Footage
 from nodes.generator.training.samples import Batch, Samples, moved, movement
 from nodes.generator.training.schedule import Schedule
 from nodes.generator.training.trainer import LEAST_CAUTION, Trainer

@@ -23,10 +23,10 @@ from performer_kit import write_performer
 from training_kit import SMALL, one_thread_fixture, plan, write_footage  # noqa: F401
 
 from engine.errors import BadInput, EngineError
+from nodes.generator.footage import folder as footages
+from nodes.generator.footage.folder import Footage
 from nodes.generator.network import checkpoint, tensors
-from nodes.generator.training import footage as footages
 from nodes.generator.training import look, start, train
-from nodes.generator.training.footage import Footage
 from nodes.generator.training.plan import GRID, LOCK, LOG, PERFORMER, STATE
 from nodes.generator.training.samples import Samples
 from nodes.generator.training.schedule import Schedule
@@ -239,7 +239,7 @@ class Terminal(io.StringIO):
 def test_a_terminal_shows_whole_lines(footage: Footage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setattr("nodes.generator.training.progress.AT_TERMINAL_S", 0)
+    monkeypatch.setattr("engine.progress.AT_TERMINAL_S", 0)
     broken(monkeypatch, {3})
     train.run(plan(tmp_path, 6), footage)
     lines = terminal.lines()
@@ -257,7 +257,7 @@ def test_elsewhere_lines_are_rare(
 ) -> None:
     train.run(plan(tmp_path / "one", 6), footage)
     assert "steps/s" not in capsys.readouterr().out  # it took no ten seconds
-    monkeypatch.setattr("nodes.generator.training.progress.ELSEWHERE_S", 0)
+    monkeypatch.setattr("engine.progress.ELSEWHERE_S", 0)
     train.run(plan(tmp_path / "two", 6), footage)
     said = capsys.readouterr().out
     assert said.count("steps/s") == 6

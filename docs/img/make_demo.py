@@ -11,7 +11,11 @@ import sys
 import cv2
 import numpy as np
 
-SIDE, EVERY, PICTURES = 288, 3, 33  # pixels, of which pictures, how many: the first half; the clip's second runs backward
+SIDE, EVERY, PICTURES = (
+    288,
+    3,
+    33,
+)  # pixels, of which pictures, how many: the first half; the clip's second runs backward
 FPS = 30
 
 

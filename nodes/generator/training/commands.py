@@ -11,8 +11,9 @@ from pathlib import Path
 from engine.errors import EngineError, Exit
 from engine.process import ROOT
 from engine.setup.launch import INTERRUPTED
-from nodes.generator.training import footage_commands, train_command
-from nodes.generator.training.footage_commands import about, add_about
+from nodes.generator.footage import commands as footage_commands
+from nodes.generator.footage.commands import about, add_about
+from nodes.generator.training import train_command
 
 
 def main(argv: Sequence[str]) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from nodes.generator.training.footage import Footage
-from nodes.generator.training.mattes import body, difference
+from nodes.generator.footage.folder import Footage
+from nodes.generator.footage.mattes import body, difference
 
 BATCH = 8
 Pair = tuple[np.ndarray, np.ndarray]  # a painted picture and its frame, (S, S, 3) uint8

@@ -15,8 +15,8 @@ from engine.errors import BadInput
 from engine.session import replace_file
 from nodes.generator.backends import choose
 from nodes.generator.backends.base import Backend
+from nodes.generator.footage import folder as footages
 from nodes.generator.network import checkpoint
-from nodes.generator.training import footage as footages
 from nodes.generator.training.evaluate import Pair, Score, score
 from nodes.generator.training.grid import columns, write_grid
 

@@ -9,9 +9,9 @@ import numpy as np
 from torch import nn
 
 from engine.session import replace_file
+from nodes.generator.footage.folder import Footage
 from nodes.generator.network.pose_field import LIMBS
 from nodes.generator.training.evaluate import paint
-from nodes.generator.training.footage import Footage
 
 COLUMNS = 8
 SIDE = 256  # of one picture, pixels

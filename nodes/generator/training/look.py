@@ -12,13 +12,13 @@ import torch
 from pydantic import ValidationError
 
 from engine.errors import BadInput
+from engine.progress import Line, duration
+from nodes.generator.footage.folder import Footage
 from nodes.generator.network import checkpoint
 from nodes.generator.playing.repertoire import measure
 from nodes.generator.training.evaluate import Score, evaluate
-from nodes.generator.training.footage import Footage
 from nodes.generator.training.grid import write_grid
 from nodes.generator.training.plan import GRID, LOG, PERFORMER, STATE, Plan
-from nodes.generator.training.progress import Line, duration
 from nodes.generator.training.samples import FAR_DEGREES, SHIFT
 from nodes.generator.training.trainer import Trainer
 

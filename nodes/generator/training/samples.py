@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodes.generator.training.footage import Footage
+from nodes.generator.footage.folder import Footage
+from nodes.generator.footage.mattes import masks
 from nodes.generator.training.losses import Targets
-from nodes.generator.training.mattes import masks
 
 # How pose estimators err, in picture sizes: each point by itself, and all together.
 POINT_NOISE, BODY_NOISE = 1.2 / 512, 0.5 / 512

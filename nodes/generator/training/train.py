@@ -16,13 +16,13 @@ from filelock import FileLock, Timeout
 
 from engine.clock import now_ns
 from engine.errors import BadInput
+from engine.stopping import asked_to_stop
+from nodes.generator.footage.folder import Footage
 from nodes.generator.network import checkpoint
 from nodes.generator.training.evaluate import Score
-from nodes.generator.training.footage import Footage
 from nodes.generator.training.look import Look
 from nodes.generator.training.plan import LOCK, PERFORMER, STATE, Plan
 from nodes.generator.training.samples import Samples
-from nodes.generator.training.stopping import asked_to_stop
 from nodes.generator.training.trainer import Trainer
 
 GOOD_EVERY = 200  # steps between two states worth coming back to

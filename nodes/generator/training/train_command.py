@@ -56,8 +56,9 @@ def number_adder(parser: argparse.ArgumentParser) -> Callable[..., None]:
 
 
 def run(options: argparse.Namespace) -> None:
+    from nodes.generator.footage import folder
     from nodes.generator.network.painter import preset
-    from nodes.generator.training import footage, train
+    from nodes.generator.training import train
     from nodes.generator.training.plan import Plan
     from nodes.generator.training.schedule import Schedule
     from nodes.generator.training.start import begin, device_named, tensorboard
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
         raise BadInput(f"--size {options.size}: {error}. Use 64, 128, 256, 512 or 1024.") from error
     device = device_named(options.device)
     begin(options.threads)
-    info = footage.read_info(options.footage)
+    info = folder.read_info(options.footage)
     writer = tensorboard(options.out) if options.tensorboard else None
     print(f"Reading {info.frames} frames of {options.footage} …", flush=True)
     plan = Plan(
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         about={"performer": info.performer, "licence": info.licence, "consent": info.consent},
     )  # fmt: skip
     try:
-        train.run(plan, footage.load(options.footage, options.size, options.held_out))
+        train.run(plan, folder.load(options.footage, options.size, options.held_out))
     finally:
         if writer:
             writer.close()

@@ -28,7 +28,7 @@ def add_record(commands: argparse._SubParsersAction) -> None:
 
 
 def _record(options: argparse.Namespace) -> None:
-    from nodes.generator.training.record import Wanted, consent, record
+    from nodes.generator.footage.record import Wanted, consent, record
 
     size = re.fullmatch(r"(\d{2,4})x(\d{2,4})", options.size or "")
     if options.size and not size:
@@ -55,7 +55,7 @@ def add_extract(commands: argparse._SubParsersAction) -> None:
 
 
 def _extract(options: argparse.Namespace) -> None:
-    from nodes.generator.training.extract import Wanted, extract
+    from nodes.generator.footage.extract import Wanted, extract
 
     threads = options.threads or os.cpu_count() or 1
     extract(Wanted(

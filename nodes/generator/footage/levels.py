@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nodes.generator.training.mattes import FAINT
+from nodes.generator.footage.mattes import FAINT
 
 LEAST_SEEN = 0.05  # share of the stage that must be seen in the clip
 LARGEST_GAIN = 0.15  # by which contrast may differ; more is another light, and no business of ours

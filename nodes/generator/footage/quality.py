@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from nodes.generator.footage.clip import Clip
+from nodes.generator.footage.crop import Crop, boxes, outside
+from nodes.generator.footage.mattes import PRESENT, body, difference
 from nodes.generator.playing.repertoire import HIPS, JOINTS, SHOULDERS, angle, arc_of, middle, sure
-from nodes.generator.training.clip import Clip
-from nodes.generator.training.crop import Crop, boxes, outside
-from nodes.generator.training.mattes import PRESENT, body, difference
 
 SAMPLES = 400  # frames that are looked at
 SIDE = 256  # of the stage when colours are compared, pixels

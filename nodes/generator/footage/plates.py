@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from engine.errors import BadInput
-from nodes.generator.training.clip import Clip
-from nodes.generator.training.crop import boxes
-from nodes.generator.training.levels import levelled
-from nodes.generator.training.mattes import PRESENT, difference
+from nodes.generator.footage.clip import Clip
+from nodes.generator.footage.crop import boxes
+from nodes.generator.footage.levels import levelled
+from nodes.generator.footage.mattes import PRESENT, difference
 
 SAMPLES = 41  # pictures of which the median is taken
 SAMPLE_BYTES = 400e6  # that they may fill: of very large pictures there are fewer

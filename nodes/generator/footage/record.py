@@ -18,12 +18,12 @@ from engine.clock import now_ns
 from engine.errors import BadInput, EngineError
 from engine.models import COMMAND, model_path
 from engine.session import replace_file
-from nodes.generator.training.clip import Clip
-from nodes.generator.training.folders import filled
-from nodes.generator.training.mattes import PRESENT, difference
-from nodes.generator.training.sources import LOST_S, Lost, Over, Source, open_source
-from nodes.generator.training.stopping import asked_to_stop
-from nodes.generator.training.writer import open_writer
+from engine.stopping import asked_to_stop
+from nodes.generator.footage.clip import Clip
+from nodes.generator.footage.filled import filled
+from nodes.generator.footage.mattes import PRESENT, difference
+from nodes.generator.footage.sources import LOST_S, Lost, Over, Source, open_source
+from nodes.generator.footage.writer import open_writer
 
 CLIP, PLATE, CONSENT = "clip.mp4", "plate.png", "consent.txt"
 OURS = frozenset(("clip", "plate", "consent"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from nodes.generator.footage.advice import LEAST_EXTENT, LEAST_TURNED
+from nodes.generator.footage.clip import Clip
+from nodes.generator.footage.mattes import PRESENT, difference
+from nodes.generator.footage.quality import BINS, BLURRED, LIGHT_LEVELS, Curves, Quality, Turn
 from nodes.generator.playing.repertoire import HIPS, LEAST_SCORE, middle
 from nodes.generator.styles import blazepose33
-from nodes.generator.training.advice import LEAST_EXTENT, LEAST_TURNED
-from nodes.generator.training.clip import Clip
-from nodes.generator.training.mattes import PRESENT, difference
-from nodes.generator.training.quality import BINS, BLURRED, LIGHT_LEVELS, Curves, Quality, Turn
 
 WIDTH, EDGE = 1200, 16
 TILES, TILE = 6, 188  # the plate and five frames

@@ -14,7 +14,7 @@ from nodes.camera.capture import DeviceSettings, is_address, is_device, open_dev
 from nodes.camera.live import Live
 from nodes.camera.painter.show import Show
 from nodes.camera.watchdog import Watchdog
-from nodes.generator.training.clip import Clip
+from nodes.generator.footage.clip import Clip
 
 SYNTHETIC = "synthetic"
 WAIT_S = 0.1

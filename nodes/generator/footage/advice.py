@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nodes.generator.training.quality import LIGHT_LEVELS, Quality
+from nodes.generator.footage.quality import LIGHT_LEVELS, Quality
 
 LEAST_SECONDS = 60.0
 LEAST_WITH_POSE, LONGEST_GAP_S = 0.95, 1.0

@@ -16,17 +16,17 @@ import numpy as np
 
 from engine.errors import BadInput
 from engine.models import COMMAND
+from engine.progress import Progress
 from engine.session import replace_file
-from nodes.generator.training import crop as crops
-from nodes.generator.training import plates
-from nodes.generator.training.advice import advice, told
-from nodes.generator.training.clip import Clip
-from nodes.generator.training.folders import filled
-from nodes.generator.training.footage import INFO, PLATE, POSES, Info
-from nodes.generator.training.poses import find_poses
-from nodes.generator.training.progress import Progress
-from nodes.generator.training.quality import SAMPLES, judge
-from nodes.generator.training.report import draw_report
+from nodes.generator.footage import crop as crops
+from nodes.generator.footage import plates
+from nodes.generator.footage.advice import advice, told
+from nodes.generator.footage.clip import Clip
+from nodes.generator.footage.filled import filled
+from nodes.generator.footage.folder import INFO, PLATE, POSES, Info
+from nodes.generator.footage.poses import find_poses
+from nodes.generator.footage.quality import SAMPLES, judge
+from nodes.generator.footage.report import draw_report
 
 REPORT = "report"
 OURS = frozenset(("footage", "clip", "plate", "poses", REPORT))
