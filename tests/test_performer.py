@@ -14,7 +14,7 @@ from harness import Garbage, make
 from people import CANVAS, keypoints, standing
 
 from engine import config
-from engine.errors import BadInput, OutOfMemory
+from engine.errors import BadInput, EngineError, OutOfMemory
 from engine.frame import Flags
 from engine.process import ROOT
 from nodes.generator.figure import Figure
@@ -24,7 +24,7 @@ from nodes.layouts import BLAZEPOSE_33, mirrored
 pytest.importorskip("torch")
 from performer_kit import MS, SIZE, Play, painted, write_performer
 
-from nodes.generator.backends import choose
+from nodes.generator.backends import choose, pinned
 from nodes.generator.performer import Performer
 
 NOBODY = np.zeros((0, 33, 4), np.float32)
@@ -159,6 +159,24 @@ def test_bad_keypoints_never_stop_it(
             people[0, rows, column] = value
             frame = show.step(people)
             assert (frame.array[..., :3] <= frame.array[..., 3:]).all()
+
+
+def test_a_ring_that_cannot_be_pinned_is_written_through_a_staging_buffer(
+    files: list[Path], play: Callable[..., Play], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[np.ndarray] = []
+
+    def refused(ring: np.ndarray) -> None:
+        tried.append(ring)
+        raise EngineError("The driver does not pin this memory.")
+
+    monkeypatch.setattr(pinned, "probe", lambda: pinned.Verdict(True, "It works."))
+    monkeypatch.setattr(pinned, "register", refused)
+    show = play(files[0], pin_ring=True)
+    for _ in range(4):
+        assert np.array_equal(show.step(standing()[None], ids=(7,)).array, painted(files[0], standing()))
+    assert len(tried) == 1 and tried[0].nbytes > SIZE * SIZE * 4
+    assert caplog.text.count("does not pin this memory") == 1
 
 
 # --- several people, several performers ---

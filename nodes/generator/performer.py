@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +14,9 @@ from engine.frame import Flags, Frame
 from engine.node import Image, Latest, Node, NodeConfig, live
 from nodes.generator.playing.fit import Fit
 from nodes.generator.stage import ids_of, on_stage
+
+if TYPE_CHECKING:
+    from nodes.generator.backends.pinned import RingPin
 
 FilePath = Annotated[str, Field(min_length=1)]
 FIRST_WAIT_S = 10.0  # for the first performer; a figure plays until there is one
@@ -52,6 +55,9 @@ class Performer(Node):
         )
         device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the network runs")
         threads: int = Field(0, ge=0, le=256, description="processor threads of the network; 0: half of the cores")
+        pin_ring: bool = Field(
+            False, description="CUDA: let the card write the ring itself, where a process that tries it first succeeds"
+        )
 
     inputs = {"keypoints": Latest}
     outputs = {"image": Image(channels=4)}
@@ -79,6 +85,7 @@ class Performer(Node):
         self.raster = Raster((config.size or FIGURE_SIDE,) * 2)
         threads = config.threads or min(max((os.cpu_count() or 2) // 2, 1), MOST_THREADS)
         self.loader = Loader(config.backend, config.device, threads, config.people)
+        self.pin = self._ring_pin() if config.pin_ring else None
         self.trouble = ""
         self.configured()
         self.loader.wait(config.startup_timeout if self.offline else FIRST_WAIT_S)
@@ -111,6 +118,8 @@ class Performer(Node):
         people = on_stage(keypoints, keypoints.canvas, "contain", config.mirror)  # in the camera's own pixels
         seen = self.people.see(ids_of(keypoints, people), people, keypoints.capture_ns, config.people)
         stage = Stage(keypoints.canvas, config.fit, config.clamp, config.background == "plate", keypoints.capture_ns)
+        if self.pin is not None:
+            self.pin.before_frame(self.out.memory, cast.side * cast.side * 4)
         with self.out.begin(
             (cast.side, cast.side, 4), np.uint8, source=keypoints, pixel_format="RGBA",
             canvas=(cast.side, cast.side), ids=[person.track for person in seen],
@@ -125,7 +134,16 @@ class Performer(Node):
         self.metric("backend", cast.backends)
 
     def close(self) -> None:
+        if self.pin is not None:
+            self.pin.close()
         self.loader.close()
+
+    def _ring_pin(self) -> RingPin | None:
+        from nodes.generator.backends import pinned
+
+        verdict = pinned.probe()
+        self.log.info(verdict.sentence)
+        return pinned.RingPin(self.log.warning) if verdict.good else None
 
     def _take_over(self) -> None:
         """Between two frames: let a new cast play, and the one before leave at once or by and by."""

@@ -123,11 +123,11 @@ class RingPin:
     """Keeps the ring that a node writes pinned while its frames stay as large as they are.
 
     A ring that must grow for a larger frame is unmapped, and pinned memory must not be. So it is let go whenever the
-    size changes, and the ring pinned that took a frame of the new size. trouble: why it is not pinned, or "".
+    size changes, and the ring pinned that took a frame of the new size. say: hears why it cannot be pinned, once.
     """
 
-    def __init__(self) -> None:
-        self.trouble = ""
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._refused = say, False
         self._nbytes = 0
         self._undo: Callable[[], None] | None = None
 
@@ -136,11 +136,12 @@ class RingPin:
         if nbytes != self._nbytes:
             self.close()
             self._nbytes = nbytes
-        elif self._undo is None and not self.trouble:
+        elif self._undo is None and not self._refused:
             try:
                 self._undo = register(ring)
             except EngineError as error:
-                self.trouble = str(error)
+                self._refused = True
+                self._say(str(error))
 
     def close(self) -> None:
         """Let the ring go; before it is unmapped."""
