@@ -43,7 +43,8 @@ class CudaGraph:
                 network(self._points)
         stream.synchronize()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=stream):
+        # thread_local: another thread goes on painting with the performer before.
+        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
             self._picture = network(self._points)
         self.picture = torch.empty(self._picture.shape, dtype=torch.uint8, pin_memory=True)
 
