@@ -3,7 +3,7 @@
 python3 run_engine.py --setup           make .venv, install, fetch the models, then run the demo
 python3 run_engine.py --setup test      the same, then the tests
 python3 run_engine.py [--config FILE]   start the engine
-python3 run_engine.py train ...           make a performer from footage; also: performer record, extract, eval, export
+python3 run_engine.py performer ...     make a performer: record, extract, train, eval, export, bench
 python3 run_engine.py test [-k NAME]    the tests alone
 """
 

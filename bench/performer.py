@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engine.errors import BadInput
 from nodes.generator.backends.base import MODULES, Backend, kind
 from nodes.generator.backends.prepare import Refused, best_device, deviation, pictures
+from nodes.generator.training.train_command import number_adder
 
 ROUNDS, RUNS, LONGEST_S = 8, 10, 0.5  # runs of one backend in one round: so many, or for so long
 EAGER, PIX2PIX, DIFFUSION = "torch", ("pix2pix ResNet-9", "pix2pix U-Net-256"), "SD-Turbo's shape"
@@ -220,7 +221,7 @@ def arguments_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE.safetensors", help="performers to measure")
     parser.add_argument("--presets", nargs="*", choices=list(PRESETS), default=None, help="with random weights")
     parser.add_argument("--sizes", nargs="*", type=int, choices=[256, 512, 1024], default=[256, 512])
-    parser.add_argument("--threads", type=int, default=2)
+    number_adder(parser)("--threads", 2, 1, 256, "of the processor")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     parser.add_argument("--smoke", action="store_true", help="see whether it runs: tiny networks, no figures to keep")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")

@@ -15,7 +15,7 @@ from engine.clock import now_ns
 from engine.errors import BadInput, EngineError, Exit
 from engine.frame import Frame
 from engine.process import ROOT
-from engine.session import part_of, replace_file
+from engine.session import replace_file, require_writable
 from engine.status import Status
 from engine.supervisor import Supervisor
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"Wrote {SCHEMA.relative_to(ROOT)}.")
             return Exit.OK
         for target in (options.stats, options.snapshot):
-            _require_writable(target)
+            require_writable(target)
         return run(configs.load(options.config), options)
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_engine.py",
         description="A person drives a generated figure, live.",
-        epilog="Before all that: --setup [test | --no-run] installs what is needed; test runs the tests.",
+        epilog="Before all that: --setup [test | --no-run] installs what is needed; test runs the tests. "
+        "To make a performer: performer record | extract | train | eval | export | bench; performer --help says more.",
     )
     parser.add_argument("command", nargs="?", choices=["run", "schema"], default="run",
                         help="run (the default), or write the configs' JSON schema for editors")  # fmt: skip
@@ -59,19 +60,6 @@ def _positive(text: str) -> float:
         if 0 < (value := float(text)) < 1e9:
             return value
     raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-
-
-def _require_writable(target: Path | None) -> None:
-    """Find out before the show, not after it. Raises `BadInput`."""
-    if target is None:
-        return
-    if target.exists() and not target.is_file():
-        raise BadInput(f"{target} is a folder or a device. Choose another file.")
-    try:
-        part_of(target).write_bytes(b"")
-        part_of(target).unlink()
-    except OSError as error:
-        raise BadInput(f"{target} cannot be written: {error.strerror}. Choose another file.") from error
 
 
 def run(config: configs.Config, options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine import shm
-from engine.errors import AlreadyRunning, EngineError
+from engine.errors import AlreadyRunning, BadInput, EngineError
 
 
 def home() -> Path:
@@ -149,3 +149,16 @@ def _replace(part: Path, path: Path) -> None:
             if attempt == 9:
                 raise
             time.sleep(0.02)
+
+
+def require_writable(target: Path | None) -> None:
+    """Find out before something long, not after it. Raises `BadInput`."""
+    if target is None:
+        return
+    if target.exists() and not target.is_file():
+        raise BadInput(f"{target} is a folder or a device. Choose another file.")
+    try:
+        part_of(target).write_bytes(b"")
+        part_of(target).unlink()
+    except OSError as error:
+        raise BadInput(f"{target} cannot be written: {error.strerror}. Choose another file.") from error

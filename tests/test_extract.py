@@ -234,7 +234,14 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, walked: Pa
     found["found"] = np.zeros(60, bool)
     with pytest.raises(BadInput, match="a person in 0 of 60 pictures"):
         run(walked, tmp_path / "out")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["empty.mp4", "text.mp4"]
+    found["found"] = np.arange(60) < 29
+    with pytest.raises(BadInput, match="a person in 29 of 60 pictures; at least 30"):
+        run(walked, tmp_path / "out")
+    found["found"] = ALL
+    cv2.imwrite(str(tmp_path / "red.png"), np.full((128, 128, 3), (0, 0, 255), np.uint8))
+    with pytest.raises(BadInput, match="does not show the stage"):
+        run(walked, tmp_path / "out", plate=str(tmp_path / "red.png"))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["empty.mp4", "red.png", "text.mp4"]
 
 
 # --- the folder ---

@@ -123,7 +123,7 @@ def test_people_at_and_beyond_the_border(style: str) -> None:
 @pytest.mark.parametrize("shape", [(1, 17, 4), (1, 33, 3), (33, 4), (0,)])
 def test_a_wrong_shape_is_refused_with_a_sentence(shape: tuple[int, ...]) -> None:
     node = make(Figure)
-    with pytest.raises(ValueError, match=r"needs keypoints of shape \(people, 33, 4\).*connect its input"):
+    with pytest.raises(ValueError, match=r"keypoints of shape \(people, 33, 4\) are needed.*connect the input"):
         node.step(keypoints=frame(np.zeros(shape, np.float32), canvas=CANVAS))
     assert node.frames == []
     node.step(keypoints=keypoints(standing()[None]))

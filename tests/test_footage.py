@@ -229,10 +229,31 @@ def test_export_names_and_measures(folder: Path, trained: Path, tmp_path: Path) 
     assert checkpoint.read(out).about == about
 
 
+@pytest.mark.parametrize(
+    ("out", "onnx", "sentence"),
+    [
+        ("state.safetensors", None, "holds something else than a performer, and stays"),
+        ("ada.txt", None, "Let it end in .safetensors"),
+        ("ada.safetensors", "ada.safetensors", "Let it end in .onnx"),
+        ("ada.safetensors", "nowhere/ada.onnx", "cannot be written"),
+    ],
+)
+def test_export_writes_over_nothing_else(
+    trained: Path, tmp_path: Path, out: str, onnx: str | None, sentence: str
+) -> None:
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(b"all that a training knows")
+    with pytest.raises(BadInput, match=sentence):
+        export(trained, tmp_path / out, {}, onnx=tmp_path / onnx if onnx else None)
+    assert state.read_bytes() == b"all that a training knows" and list(tmp_path.iterdir()) == [state]
+
+
 def test_what_cannot_be_measured_or_written_is_a_sentence(folder: Path, trained: Path, tmp_path: Path) -> None:
     file = trained / "performer.safetensors"
     with pytest.raises(BadInput, match="is no picture's name"):
         examine(file, folder, grid=tmp_path / "grid.txt")
+    with pytest.raises(BadInput, match="--size 10 is too small"):
+        examine(file, folder, size=10)
     with pytest.raises(BadInput, match="no held-out frames with a person"):
         examine(file, write_footage(tmp_path / "short", 4, [1, 1, 0, 0]))
     with pytest.raises(BadInput, match="There is no backend 'magic'"):

@@ -10,7 +10,7 @@ import harness
 import numpy as np
 import pytest
 
-from engine import main
+from engine import main, session
 from engine.errors import BadInput, Exit
 
 
@@ -27,15 +27,15 @@ def test_any_number_of_seconds_that_can_be_is_taken(seconds: float) -> None:
 
 
 def test_a_target_is_tried_before_the_show_and_left_as_it_was(tmp_path: Path) -> None:
-    main._require_writable(None)
-    main._require_writable(tmp_path / "new.json")
+    session.require_writable(None)
+    session.require_writable(tmp_path / "new.json")
     (tmp_path / "old.json").write_text("old")
-    main._require_writable(tmp_path / "old.json")
+    session.require_writable(tmp_path / "old.json")
     assert os.listdir(tmp_path) == ["old.json"] and (tmp_path / "old.json").read_text() == "old"
     with pytest.raises(BadInput, match="is a folder or a device. Choose another"):
-        main._require_writable(tmp_path)
+        session.require_writable(tmp_path)
     with pytest.raises(BadInput, match="cannot be written: .* Choose another"):
-        main._require_writable(tmp_path / "no" / "folder" / "figures.json")
+        session.require_writable(tmp_path / "no" / "folder" / "figures.json")
 
 
 @pytest.mark.parametrize("row_order", ["TOP_DOWN", "BOTTOM_UP"])

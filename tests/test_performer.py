@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import Garbage, make
-from people import CANVAS, keypoints, standing
+from people import CANVAS, frame, keypoints, standing
 
 from engine import config
 from engine.errors import BadInput, EngineError, OutOfMemory
@@ -159,6 +159,17 @@ def test_bad_keypoints_never_stop_it(
             people[0, rows, column] = value
             frame = show.step(people)
             assert (frame.array[..., :3] <= frame.array[..., 3:]).all()
+
+
+def test_a_camera_in_place_of_a_pose_is_a_sentence_and_passes(files: list[Path], play: Callable[..., Play]) -> None:
+    show = play(files[0])
+    show.step(standing()[None])
+    for _ in range(2):
+        show.node.step(keypoints=frame(np.zeros((64, 64, 3), np.uint8), canvas=CANVAS))
+    assert "keypoints of shape (people, 33, 4) are needed here, not uint8 (64, 64, 3)" in show.node.complaints[-1]
+    assert len(show.node.frames) == 1
+    show.step(standing()[None])
+    assert show.node.complaints == [] and len(show.node.frames) == 2
 
 
 def test_a_ring_that_cannot_be_pinned_is_written_through_a_staging_buffer(

@@ -19,6 +19,7 @@ from engine.errors import BadInput, Exit
 from engine.process import ROOT
 from nodes.generator.footage import folder as footages
 from nodes.generator.network import checkpoint
+from nodes.generator.training import train
 from nodes.generator.training.commands import main
 from nodes.generator.training.evaluate import score
 from nodes.generator.training.examine import examine
@@ -133,6 +134,44 @@ def test_what_cannot_be_is_a_sentence(
     code = main(["train", str(folder), "--out", str(tmp_path / "out"), "--threads", "1", "--preset", "tiny", *options])
     assert code == Exit.BAD_INPUT
     assert capsys.readouterr().err.startswith(f"error: {sentence}")
+
+
+def test_a_training_goes_on_with_its_own_footage_only(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["--out", str(tmp_path / "out"), "--threads", "1", *SHORT[:4], "--steps", "1", "--batch", "1"]
+    assert main(["train", str(folder), *words]) == Exit.OK
+    other = write_footage(tmp_path / "other", 12, sha256="another clip")
+    for footage, option in ((other, []), (folder, ["--held-out", "0.5"])):
+        assert main(["train", str(footage), *words, "--resume", *option]) == Exit.BAD_INPUT
+        assert "belongs to a training on other footage, or with another --held-out" in capsys.readouterr().err
+    assert main(["train", str(folder), "--out", str(folder), "--steps", "1"]) == Exit.BAD_INPUT
+    assert "is the footage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_is_a_sentence(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, error: Exception
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(train, "run", full)
+    words = ["--out", str(tmp_path / "out"), "--threads", "1", *SHORT[:4], "--steps", "1"]
+    assert main(["train", str(folder), *words]) == Exit.OUT_OF_MEMORY
+    assert "There is not enough memory" in capsys.readouterr().err
+
+
+def test_bench_takes_its_own_options(capfd: pytest.CaptureFixture) -> None:
+    assert main(["performer", "bench", "--help"]) == Exit.OK
+    assert "--threads" in capfd.readouterr().out
+    assert main(["performer", "bench", "--threads", "-3"]) == Exit.USAGE
 
 
 def test_a_folder_that_is_no_footage_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

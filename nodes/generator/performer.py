@@ -115,7 +115,12 @@ class Performer(Node):
             return
         from nodes.generator.playing.cast import Stage
 
-        people = on_stage(keypoints, keypoints.canvas, "contain", config.mirror)  # in the camera's own pixels
+        try:
+            people = on_stage(keypoints, keypoints.canvas, "contain", config.mirror)  # in the camera's own pixels
+        except ValueError as error:
+            self.trouble = f"What comes in cannot be played: {error}."
+            self.degraded(self.trouble)
+            return
         seen = self.people.see(ids_of(keypoints, people), people, keypoints.capture_ns, config.people)
         stage = Stage(keypoints.canvas, config.fit, config.clamp, config.background == "plate", keypoints.capture_ns)
         if self.pin is not None:
@@ -159,7 +164,7 @@ class Performer(Node):
                 self.loader.release()
         trouble = self.loader.trouble
         if self.cast is None:
-            trouble = f"{trouble or 'The performer is being loaded.'} A drawn figure plays meanwhile."
+            trouble = f"{trouble.rstrip('.') or 'The performer is being loaded'}. A drawn figure plays meanwhile."
         if trouble:
             self.degraded(trouble)
         elif self.trouble:

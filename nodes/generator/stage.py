@@ -28,8 +28,8 @@ def on_stage(keypoints: Frame, size: tuple[int, int], fit: Fit, mirror: bool) ->
     array, (width, height) = keypoints.array, keypoints.canvas
     if array.ndim != 3 or array.shape[1:] != (len(BLAZEPOSE_33), 4) or array.dtype.kind != "f":
         raise ValueError(
-            f"the figure needs keypoints of shape (people, 33, 4), not {array.dtype} {array.shape}: "
-            "connect its input to a pose node, such as pose.blazepose"
+            f"keypoints of shape (people, 33, 4) are needed here, not {array.dtype} {array.shape}: "
+            "connect the input to a pose node, such as pose.blazepose"
         )
     if width < 1 or height < 1:
         raise ValueError(

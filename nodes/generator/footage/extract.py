@@ -95,7 +95,7 @@ def _poses(clip: Clip, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _require_somebody(clip: Clip, found: np.ndarray) -> None:
-    if found.sum() < min(FEWEST, len(found)) or not found.any():
+    if found.sum() < FEWEST:
         raise BadInput(
             f"{clip.path} shows a person in {found.sum()} of {len(found)} pictures; at least {FEWEST} are needed. "
             "Record one person, whole from head to feet, in good light."

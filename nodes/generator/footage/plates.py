@@ -24,6 +24,7 @@ GONE_S, WALKING_S = 1.5, 0.5  # nobody found for so long: the stage is empty, bu
 STILL_LOOKS, MOST_MOVING = 5, 0.01  # pictures of it compared, and what share may change: people move, stages do not
 STRIP = 16  # rows at a time
 INPAINT_RADIUS = 5
+ANOTHER = 40  # levels by which a plate and the clip's stage differ, half of all places or more, if it is another one
 MOST_SCALED = 0.01  # by which the proportions of another size may differ
 
 
@@ -93,9 +94,16 @@ def from_behind(clip: Clip, points: np.ndarray, found: np.ndarray) -> Plate:
 
 
 def as_in_clip(plate: Plate, clip: Clip, points: np.ndarray, found: np.ndarray) -> Plate:
-    """The same stage at the levels at which the clip shows it; see `levels`."""
+    """The same stage at the levels at which the clip shows it; see `levels`. Raises `BadInput` for another stage."""
     picture, seen, _ = _behind(clip, points, found)
-    new, changed = levelled(plate.picture, picture, seen >= ENOUGH)
+    free = seen >= ENOUGH
+    apart = float(np.median(difference(plate.picture, picture)[free])) if free.any() else 0.0
+    if apart > ANOTHER:
+        raise BadInput(
+            f"That plate does not show the stage of {clip.path}: they differ by {apart:.0f} of 255. Name another as "
+            "--plate, or use --plate auto."
+        )
+    new, changed = levelled(plate.picture, picture, free)
     if not changed:
         return plate
     remark = f"{plate.remark} It was brought to the clip's levels, by {changed:.1f} of 255 on average."

@@ -8,17 +8,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+
 from engine.errors import EngineError, Exit
 from engine.process import ROOT
+from engine.session import require_writable
 from engine.setup.launch import INTERRUPTED
 from nodes.generator.footage import commands as footage_commands
 from nodes.generator.footage.commands import about, add_about
 from nodes.generator.training import train_command
+from nodes.generator.training.train_command import LARGEST, number_adder
 
 
 def main(argv: Sequence[str]) -> int:
     """argv: with the command's own name first. Returns the exit code; prints one sentence for whatever went wrong."""
     words = argv[1:] if argv[0] == "performer" else argv
+    if words[:1] == ["bench"]:  # a program of its own, with options of its own
+        return subprocess.run([sys.executable, str(ROOT / "bench" / "performer.py"), *words[1:]]).returncode
     options = _parser().parse_args(words)
     try:
         options.run(options)
@@ -26,6 +32,12 @@ def main(argv: Sequence[str]) -> int:
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise
+        print("error: There is not enough memory for that. Take a smaller --size or --batch, or a shorter clip.",
+              file=sys.stderr)  # fmt: skip
+        return Exit.OUT_OF_MEMORY
     except OSError as error:
         print(f"error: {error.filename or 'A file'} cannot be written: {error.strerror or error}. Make room, or choose "
               "another place.", file=sys.stderr)  # fmt: skip
@@ -48,9 +60,7 @@ def _eval(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("performer", type=Path, metavar="FILE.safetensors")
     parser.add_argument("footage", type=Path, metavar="FOOTAGE", help="a folder that `performer extract` made")
     parser.add_argument("--whole", action="store_true", help="all frames, not the held-out ones: for other footage")
-    parser.add_argument(
-        "--size", type=int, default=0, help="compare at this size if it is smaller than the performer's"
-    )
+    number_adder(parser)("--size", 0, 0, LARGEST, "compare at this size if it is smaller than the performer's; 0: no")
     parser.add_argument("--backend", default="torch", help="what paints: torch, onnx, onnx-int8, openvino, …")
     parser.add_argument("--grid", type=Path, metavar="FILE.png", help="also write pose, painted, real and alpha")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -60,6 +70,8 @@ def _eval(commands: argparse._SubParsersAction) -> None:
 def _run_eval(options: argparse.Namespace) -> None:
     from nodes.generator.training.examine import examine, show
 
+    for target in (options.grid, options.json):
+        require_writable(target)
     found = examine(
         options.performer, options.footage,
         whole=options.whole, size=options.size, backend=options.backend, grid=options.grid,
@@ -85,12 +97,5 @@ def _run_export(options: argparse.Namespace) -> None:
 
 
 def _bench(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("bench", help="how quick it is here, backend by backend", add_help=False)
-    parser.add_argument("words", nargs=argparse.REMAINDER, help="as bench/performer.py takes them")
-    parser.set_defaults(run=_run_bench)
-
-
-def _run_bench(options: argparse.Namespace) -> None:
-    program = ROOT / "bench" / "performer.py"
-    if code := subprocess.run([sys.executable, str(program), *options.words]).returncode:
-        raise EngineError(f"{program} ended with code {code}; its lines above say why.")
+    """For the list of commands; `main` runs it."""
+    commands.add_parser("bench", help="how quick it is here, backend by backend")

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 
 from engine.errors import BadInput
-from engine.session import replace_file
+from engine.session import replace_file, require_writable
 from nodes.generator.backends import choose
 from nodes.generator.backends.base import Backend
 from nodes.generator.footage import folder as footages
 from nodes.generator.network import checkpoint
 from nodes.generator.training.evaluate import Pair, Score, score
 from nodes.generator.training.grid import columns, write_grid
+
+SMALLEST = 16  # side of a picture to measure on
 
 
 def examine(
@@ -31,6 +33,8 @@ def examine(
     """
     performer = checkpoint.read(file)
     own = performer.about.network.size
+    if 0 < size < SMALLEST:
+        raise BadInput(f"--size {size} is too small to measure on. Use {SMALLEST} or more.")
     if grid and not cv2.haveImageWriter(str(grid)):
         raise BadInput(f"{grid} is no picture's name. Let it end in .png or .jpg.")
     known = footages.outline(footage, own, performer.about.training.held_out)
@@ -77,7 +81,16 @@ def export(run: Path, out: Path, named: dict[str, str], footage: Path | None = N
 
     named: performer, licence, consent; what is empty stays as it was. Raises `BadInput`.
     """
+    for target, ending in ((out, ".safetensors"), (onnx, ".onnx")):
+        if target and target.suffix != ending:
+            raise BadInput(f"{target} is no name for it. Let it end in {ending}.")
+        require_writable(target)
     source = run / "performer.safetensors" if run.is_dir() else run
+    if out.exists() and out != source:
+        try:
+            checkpoint.look(out)
+        except BadInput as error:
+            raise BadInput(f"{out} holds something else than a performer, and stays. Choose another --out.") from error
     performer = checkpoint.read(source)
     metrics = performer.about.metrics
     if footage:

@@ -28,14 +28,15 @@ from nodes.generator.training.trainer import Trainer
 GOOD_EVERY = 200  # steps between two states worth coming back to
 
 
-def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Score:
-    """Train until the schedule ends or somebody asks to stop (Ctrl+C, SIGTERM); both save. The last look's score.
+def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Score | None:
+    """Train until the schedule ends or somebody asks to stop (Ctrl+C, SIGTERM); both save. The last look's score,
+    or None where nothing was trained: then nothing is written.
 
     Raises `BadInput` for files that cannot be used or, in the end, written; `EngineError` when the training breaks
     again and again.
     """
     with asked_to_stop() as asked, _alone(plan):
-        trainer = Trainer(plan.shape, plan.schedule, plan.device, plan.seed)
+        trainer = Trainer(plan.shape, plan.schedule, plan.device, plan.seed, origin(footage))
         _begin(plan, trainer, say)
         look = Look(plan, trainer, footage, say)
         samples = Samples(footage, plan.batch, plan.device, plan.seed)
@@ -43,13 +44,22 @@ def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Sco
             _steps(plan, trainer, samples, look, asked)
         finally:
             samples.close()
+        if not trainer.step:
+            look.tell("Stopped before the first step: nothing was written.")
+            return None
         score = look.now()
+    measured = "Held-out frames" if len(footage.held) else "Frames that it was trained on"
     look.tell(
         f"{'Stopped' if asked else 'Done'} after {trainer.step} steps and {trainer.seconds / 60:.1f} minutes. "
-        f"Held-out frames: PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.4f}, body {score.body_psnr:.2f} dB. "
+        f"{measured}: PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.4f}, body {score.body_psnr:.2f} dB. "
         f"The performer is {plan.out / PERFORMER}."
     )
     return score
+
+
+def origin(footage: Footage) -> str:
+    """What a training must go on with."""
+    return f"{footage.info.sha256} {footage.info.crop} {footage.held_out}"
 
 
 @contextmanager

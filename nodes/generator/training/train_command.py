@@ -56,6 +56,7 @@ def number_adder(parser: argparse.ArgumentParser) -> Callable[..., None]:
 
 
 def run(options: argparse.Namespace) -> None:
+    from nodes.generator.backends.failures import device_failures
     from nodes.generator.footage import folder
     from nodes.generator.network.painter import preset
     from nodes.generator.training import train
@@ -69,6 +70,8 @@ def run(options: argparse.Namespace) -> None:
         shape = preset(options.preset, options.size)
     except ValueError as error:
         raise BadInput(f"--size {options.size}: {error}. Use 64, 128, 256, 512 or 1024.") from error
+    if options.out.resolve() == options.footage.resolve():
+        raise BadInput(f"{options.out} is the footage. Choose another --out.")
     device = device_named(options.device)
     begin(options.threads)
     info = folder.read_info(options.footage)
@@ -81,7 +84,8 @@ def run(options: argparse.Namespace) -> None:
         about={"performer": info.performer, "licence": info.licence, "consent": info.consent},
     )  # fmt: skip
     try:
-        train.run(plan, folder.load(options.footage, options.size, options.held_out))
+        with device_failures():
+            train.run(plan, folder.load(options.footage, options.size, options.held_out))
     finally:
         if writer:
             writer.close()

@@ -39,9 +39,9 @@ class Trainer:
     """net: what learns. ema: its running mean, which is what is shown and shipped. step: how many were made.
     caution: by how much a roll-back has lowered the rate."""
 
-    def __init__(self, shape: Shape, schedule: Schedule, device: str = "cpu", seed: int = 0):
+    def __init__(self, shape: Shape, schedule: Schedule, device: str = "cpu", seed: int = 0, origin: str = ""):
         torch.manual_seed(seed)
-        self.shape, self.schedule, self.device = shape, schedule, device
+        self.shape, self.schedule, self.device, self._origin = shape, schedule, device, origin
         self.net = Painter(shape).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.critic = Critic(CHANNELS).to(device)
@@ -151,7 +151,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Raises `BadInput`."""
         metadata = {"format": FORMAT, "shape": json.dumps(self.shape.as_dict()), "step": str(self.step),
-                    "seconds": repr(self.seconds), "caution": repr(self.caution)}  # fmt: skip
+                    "seconds": repr(self.seconds), "caution": repr(self.caution), "origin": self._origin}  # fmt: skip
         try:
             files.write(path, {name: value.cpu().numpy() for name, value in self.state().items()}, metadata)
         except OSError as error:
@@ -167,6 +167,8 @@ class Trainer:
             metadata, arrays = files.read(path, largest)
             if metadata.get("format") != FORMAT or json.loads(metadata.get("shape", "{}")) != self.shape.as_dict():
                 raise ValueError("belongs to a training of another kind or size")
+            if metadata.get("origin", self._origin) != self._origin:
+                raise ValueError("belongs to a training on other footage, or with another --held-out")
             _require_fitting(arrays, shapes)
             step, seconds, caution = (float(metadata.get(name, "nan")) for name in ("step", "seconds", "caution"))
             if not (0 <= step < 2**53 and 0 <= seconds < math.inf and 0 < caution <= 1):
