@@ -36,21 +36,24 @@ JOINTS = (0, 15, 16, 27, 28, 11, 24)  # face, hands, feet, a shoulder, a hip
 
 
 class Samples:
-    """Makes batches one ahead, beside the training."""
+    """Makes batches. ahead: one ahead, beside the training, which pays only where a processor core is left for it."""
 
-    def __init__(self, footage: Footage, size: int, device: str = "cpu", seed: int = 0, workers: int = 1):
+    def __init__(self, footage: Footage, size: int, device: str = "cpu", seed: int = 0, ahead: bool = True):
         self._footage, self._size, self._device, self._seed = footage, size, device, seed
-        self._pool = ThreadPoolExecutor(workers, "samples")
+        self._pool = ThreadPoolExecutor(1, "samples") if ahead else None
         self._next: tuple[int, Future] | None = None
 
     def batch(self, number: int) -> Batch:
+        if self._pool is None:
+            return self._make(number)
         ahead = self._next
         made = ahead[1].result() if ahead and ahead[0] == number else self._make(number)
         self._next = (number + 1, self._pool.submit(self._make, number + 1))
         return made
 
     def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
     def _make(self, number: int) -> Batch:
         rng = np.random.default_rng((self._seed, number))

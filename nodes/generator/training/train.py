@@ -7,6 +7,7 @@ watch), grid.png, log.csv.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -39,7 +40,8 @@ def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Sco
         trainer = Trainer(plan.shape, plan.schedule, plan.device, plan.seed, origin(footage))
         _begin(plan, trainer, say)
         look = Look(plan, trainer, footage, say)
-        samples = Samples(footage, plan.batch, plan.device, plan.seed)
+        spare = plan.device != "cpu" or torch.get_num_threads() < (os.cpu_count() or 1)
+        samples = Samples(footage, plan.batch, plan.device, plan.seed, ahead=spare)
         try:
             _steps(plan, trainer, samples, look, asked)
         finally:
