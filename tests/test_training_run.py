@@ -211,13 +211,13 @@ def test_a_signal_saves_and_another_does_no_harm(
     when_measuring(monkeypatch, lambda: signal.raise_signal(number))
     try:
         train.run(plan(tmp_path, 1000, every=0.001), footage, said.append)
+        assert said[-1].startswith("Stopped after 1 steps")
+        assert files(tmp_path) == FILES
         assert signal.getsignal(number) == signal.SIG_DFL
+        train.run(plan(tmp_path, 2, resume=True), footage, said.append)
+        assert said[-1].startswith("Stopped after 2 steps")
     finally:
         signal.signal(number, before)
-    assert said[-1].startswith("Stopped after 1 steps")
-    assert files(tmp_path) == FILES
-    train.run(plan(tmp_path, 2, resume=True), footage, said.append)
-    assert said[-1].startswith("Stopped after 2 steps")
 
 
 # --- what is said ---
