@@ -174,7 +174,7 @@ def test_the_wrong_kind_of_input_is_a_sentence_and_the_next_frame_is_painted(sam
 def test_keypoints_of_another_layout_are_a_sentence(same: Path, shape: tuple[int, ...]) -> None:
     made = node(describe(same, "style: body/1"))
     made.step(frame=keypoints(np.zeros(shape, np.float32), pixel_format="KEYPOINTS", ids=()))
-    assert "needs keypoints of shape (people, 33, 4)" in made.complaints[0] and made.frames == []
+    assert "keypoints of shape (people, 33, 4) are needed" in made.complaints[0] and made.frames == []
 
 
 # --- what it publishes ---
