@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from harness import make
 from people import CANVAS, keypoints, standing
 
@@ -106,3 +108,17 @@ def painted(path: Path, person: np.ndarray) -> np.ndarray:
     out = np.empty((1, side, side, 4), np.uint8)
     backend.run(contained(person, CANVAS).astype(np.float32)[None], out)
     return out[0]
+
+
+@pytest.fixture(name="play")
+def play_fixture() -> Iterator[Callable[..., Play]]:
+    """Starts `Play`s, and closes them in the end."""
+    plays: list[Play] = []
+
+    def start(*files: Path, **settings: Any) -> Play:
+        plays.append(Play(*files, **settings))
+        return plays[-1]
+
+    yield start
+    for each in plays:
+        each.node.close()

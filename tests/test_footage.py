@@ -13,11 +13,13 @@ import pytest
 import torch
 from training_kit import SIDE, SMALL, one_thread_fixture, plan, write_footage  # noqa: F401
 
-from engine.errors import BadInput
+from engine.errors import BadInput, Exit
 from nodes.generator.footage import folder as footages
 from nodes.generator.footage.mattes import body, difference, masks
 from nodes.generator.network import checkpoint
+from nodes.generator.training import examine as examining
 from nodes.generator.training import train
+from nodes.generator.training.commands import main
 from nodes.generator.training.evaluate import Score, evaluate, paint, psnr, score, ssim
 from nodes.generator.training.examine import examine, export, show
 from nodes.generator.training.grid import COLUMNS, columns, write_grid
@@ -213,6 +215,16 @@ def test_eval_measures_what_was_held_out(folder: Path, trained: Path, tmp_path: 
     assert examine(file, folder, whole=True).frames == 20
     assert examine(file, folder, size=16).psnr > found.psnr  # blurred pictures are more alike
     assert examine(file, folder, size=1000) == found
+
+
+def test_a_place_that_cannot_be_written_is_said_before_measuring(
+    folder: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(examining, "examine", lambda *_, **__: pytest.fail("it was measured"))
+    words = ["performer", "eval", str(trained / "performer.safetensors"), str(folder)]
+    for option, place in (("--json", tmp_path), ("--grid", tmp_path / "nowhere" / "grid.png")):
+        assert main([*words, option, str(place)]) == Exit.BAD_INPUT
+        assert "Choose another file" in capsys.readouterr().err
 
 
 def test_export_names_and_measures(folder: Path, trained: Path, tmp_path: Path) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from nodes.generator.playing.compose import compose
 from nodes.layouts import BLAZEPOSE_33, mirrored
 
 pytest.importorskip("torch")
-from performer_kit import MS, SIZE, Play, painted, write_performer
+from performer_kit import MS, SIZE, Play, painted, play_fixture, write_performer  # noqa: F401
 
 from nodes.generator.backends import choose, pinned
 from nodes.generator.performer import Performer
@@ -35,19 +34,6 @@ PLATE = [200, 100, 0, 255]
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("performers")
     return [write_performer(folder / f"{seed}.safetensors", seed, level=200) for seed in range(2)]
-
-
-@pytest.fixture
-def play() -> Iterator[Callable[..., Play]]:
-    plays: list[Play] = []
-
-    def start(*files: Path, **settings: Any) -> Play:
-        plays.append(Play(*files, **settings))
-        return plays[-1]
-
-    yield start
-    for each in plays:
-        each.node.close()
 
 
 def two() -> np.ndarray:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,7 @@ from engine.errors import BadInput, Exit
 from engine.frame import Flags
 
 pytest.importorskip("torch")
-from performer_kit import Play, painted, write_performer
+from performer_kit import Play, painted, play_fixture, write_performer  # noqa: F401
 from safetensors.numpy import load, save
 
 from nodes.generator import performer
@@ -44,19 +44,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def looks(files: list[Path]) -> list[np.ndarray]:
     return [painted(file, standing()) for file in files]
-
-
-@pytest.fixture
-def play() -> Iterator[Callable[..., Play]]:
-    plays: list[Play] = []
-
-    def start(*files: Path, **settings: Any) -> Play:
-        plays.append(Play(*files, **settings))
-        return plays[-1]
-
-    yield start
-    for each in plays:
-        each.node.close()
 
 
 def shows(picture: np.ndarray) -> Callable[[Any], bool]:

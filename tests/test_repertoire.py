@@ -108,6 +108,13 @@ def test_training_that_turned_its_poses_allows_more_lean() -> None:
     assert turned.joints == still.joints  # joints turn with the body
 
 
+def test_training_that_shifted_its_poses_allows_more_room() -> None:
+    points = people(50)
+    plain, shifted = measure(points), measure(points, shifted=0.06)
+    assert (shifted.left, shifted.right) == pytest.approx((plain.left - 0.06, plain.right + 0.06))
+    assert shifted.centre == plain.centre
+
+
 def test_hidden_joints_say_nothing() -> None:
     points = people(20)
     points[:, 15, 3] = 0

@@ -61,6 +61,7 @@ def test_a_batch_depends_on_its_number_alone(footage: Footage) -> None:
     alone = other.batch(3)
     assert torch.equal(inner.points, alone.points)
     assert torch.equal(inner.targets.frame, alone.targets.frame)
+    assert torch.equal(alone.points, Samples(footage, 3, seed=5, ahead=False).batch(3).points)
     assert not torch.equal(inner.points, one.batch(4).points)
     assert not torch.equal(inner.points, Samples(footage, 3, seed=6).batch(3).points)
 

@@ -10,7 +10,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,25 @@ def test_a_signal_saves_and_another_does_no_harm(
         assert said[-1].startswith("Stopped after 2 steps")
     finally:
         signal.signal(number, before)
+
+
+def test_stopped_before_the_first_step_it_writes_nothing(
+    footage: Footage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def asked() -> Iterator[list[int]]:
+        yield [signal.SIGINT]
+
+    said: list[str] = []
+    monkeypatch.setattr(train, "asked_to_stop", asked)
+    assert train.run(plan(tmp_path, 4), footage, said.append) is None
+    assert said == ["Stopped before the first step: nothing was written."] and files(tmp_path) == set()
+
+
+def test_what_was_trained_on_is_not_called_held_out(footage: Footage, tmp_path: Path) -> None:
+    said: list[str] = []
+    train.run(plan(tmp_path, 1), replace(footage, held=footage.held[:0]), said.append)
+    assert "Frames that it was trained on: PSNR" in said[-1]
 
 
 # --- what is said ---
