@@ -56,13 +56,14 @@ def require_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) 
 
 
 def test_a_batch_depends_on_its_number_alone(footage: Footage) -> None:
-    one, other = Samples(footage, 3, seed=5), Samples(footage, 3, seed=5)
+    one, other = Samples(footage, 3, seed=5, ahead=3), Samples(footage, 3, seed=5)
     inner = [one.batch(number) for number in range(4)][3]
     alone = other.batch(3)
     assert torch.equal(inner.points, alone.points)
     assert torch.equal(inner.targets.frame, alone.targets.frame)
-    assert torch.equal(alone.points, Samples(footage, 3, seed=5, ahead=False).batch(3).points)
+    assert torch.equal(alone.points, Samples(footage, 3, seed=5, ahead=0).batch(3).points)
     assert not torch.equal(inner.points, one.batch(4).points)
+    assert torch.equal(inner.points, one.batch(3).points)  # back to one that was given already
     assert not torch.equal(inner.points, Samples(footage, 3, seed=6).batch(3).points)
 
 

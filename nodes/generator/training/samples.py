@@ -36,20 +36,22 @@ JOINTS = (0, 15, 16, 27, 28, 11, 24)  # face, hands, feet, a shoulder, a hip
 
 
 class Samples:
-    """Makes batches. ahead: one ahead, beside the training, which pays only where a processor core is left for it."""
+    """Makes batches. ahead: how many are in the making beside the training, each in a thread of its own; pays only
+    where processor cores are left for it."""
 
-    def __init__(self, footage: Footage, size: int, device: str = "cpu", seed: int = 0, ahead: bool = True):
+    def __init__(self, footage: Footage, size: int, device: str = "cpu", seed: int = 0, ahead: int = 1):
         self._footage, self._size, self._device, self._seed = footage, size, device, seed
-        self._pool = ThreadPoolExecutor(1, "samples") if ahead else None
-        self._next: tuple[int, Future] | None = None
+        self._pool = ThreadPoolExecutor(ahead, "samples") if ahead else None
+        self._ahead = ahead
+        self._begun: dict[int, Future[Batch]] = {}
 
     def batch(self, number: int) -> Batch:
         if self._pool is None:
             return self._make(number)
-        ahead = self._next
-        made = ahead[1].result() if ahead and ahead[0] == number else self._make(number)
-        self._next = (number + 1, self._pool.submit(self._make, number + 1))
-        return made
+        known = self._begun
+        wanted = range(number, number + self._ahead + 1)
+        self._begun = {n: known.get(n) or self._pool.submit(self._make, n) for n in wanted}
+        return self._begun.pop(number).result()
 
     def close(self) -> None:
         if self._pool is not None:

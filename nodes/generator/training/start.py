@@ -35,6 +35,7 @@ def begin(threads: int) -> None:
 
     torch.set_num_threads(threads or os.cpu_count() or 1)
     cv2.setNumThreads(1)
+    torch.backends.cudnn.benchmark = True  # all batches are alike: the search for the quickest way pays
     if sys.platform == "linux":
         # A step allocates and frees hundreds of megabytes. By default glibc returns each piece to the kernel, which
         # then has to clear it again: up to half of the time.

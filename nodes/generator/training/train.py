@@ -27,6 +27,7 @@ from nodes.generator.training.samples import Samples
 from nodes.generator.training.trainer import Trainer
 
 GOOD_EVERY = 200  # steps between two states worth coming back to
+MOST_AHEAD = 12  # batches that lie in memory before they are needed
 
 
 def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Score | None:
@@ -40,8 +41,7 @@ def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Sco
         trainer = Trainer(plan.shape, plan.schedule, plan.device, plan.seed, origin(footage))
         _begin(plan, trainer, say)
         look = Look(plan, trainer, footage, say)
-        spare = plan.device != "cpu" or torch.get_num_threads() < (os.cpu_count() or 1)
-        samples = Samples(footage, plan.batch, plan.device, plan.seed, ahead=spare)
+        samples = Samples(footage, plan.batch, plan.device, plan.seed, _spare_cores(plan.device))
         try:
             _steps(plan, trainer, samples, look, asked)
         finally:
@@ -57,6 +57,14 @@ def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Sco
         f"The performer is {plan.out / PERFORMER}."
     )
     return score
+
+
+def _spare_cores(device: str) -> int:
+    """How many batches to make at once: a graphics card eats them quicker than one core makes them."""
+    cores = os.cpu_count() or 1
+    if device != "cpu":
+        return max(1, min(MOST_AHEAD, cores - 1))
+    return int(torch.get_num_threads() < cores)
 
 
 def origin(footage: Footage) -> str:
