@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine import config as configs
+from engine import panel
 from engine.clock import now_ns
 from engine.errors import BadInput, EngineError, Exit
 from engine.frame import Frame
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             replace_file(SCHEMA, configs.schema_text().encode())
             print(f"Wrote {SCHEMA.relative_to(ROOT)}.")
             return Exit.OK
+        if options.command == "describe":
+            sys.stdout.write(panel.text(panel.describe(configs.load(options.config))))
+            return Exit.OK
         for target in (options.stats, options.snapshot):
             require_writable(target)
         return run(configs.load(options.config), options)
@@ -45,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Before all that: --setup [test | --no-run] installs what is needed; test runs the tests. "
         "To make a performer: performer record | extract | train | eval | export | bench; performer --help says more.",
     )
-    parser.add_argument("command", nargs="?", choices=["run", "schema"], default="run",
-                        help="run (the default), or write the configs' JSON schema for editors")  # fmt: skip
+    parser.add_argument("command", nargs="?", choices=["run", "describe", "schema"], default="run",
+                        help="run (the default); describe: print the config's streams and live settings as JSON; "
+                        "schema: write the configs' JSON schema for editors")  # fmt: skip
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml", metavar="FILE",
                         help="what to run (default: configs/demo.yaml)")  # fmt: skip
     parser.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds")

@@ -22,7 +22,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from engine.ring_reader import Policy
 
@@ -44,9 +44,13 @@ class NodeConfig(BaseModel):
     stop_timeout: float = Field(1.0, gt=0, description="seconds a node may take to stop when asked")
 
 
-def live(default: Any, description: str, **limits: Any) -> Any:
-    """A setting that may change while the node runs. `limits` are pydantic's: ge, le, …"""
-    return Field(default, description=description, json_schema_extra={"live": True}, **limits)
+def live(default: Any, description: str, unit: str = "", **limits: Any) -> Any:
+    """A setting that may change while the node runs. `limits` are pydantic's: ge, le, …; `unit` as in "s" or "pixels".
+
+    Numbers, true or false, text, a choice of words and lists of these get a knob in TouchDesigner (engine/panel.py).
+    """
+    about: dict[str, JsonValue] = {"live": True} | ({"unit": unit} if unit else {})
+    return Field(default, description=description, json_schema_extra=about, **limits)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.config.errors import Invalid, block, checked, shown, suggest, validate
 from engine.config.graph import NodeSpec, StreamSpec, connect
-from engine.config.model import EngineConfig
+from engine.config.model import EngineConfig, OscConfig
 from engine.config.nodes import read_node
 from engine.config.profiles import smaller
 from engine.config.schema import json_schema, schema_text
@@ -26,7 +26,7 @@ from engine.layout import DIRECTORY_BYTES, MAX_NODES, ring_bytes
 from engine.node import Node
 
 __all__ = [
-    "Config", "EngineConfig", "NodeSpec", "StreamSpec",
+    "Config", "EngineConfig", "NodeSpec", "OscConfig", "StreamSpec",
     "change", "json_schema", "live_fields", "load", "needed_bytes", "schema_text",
 ]  # fmt: skip
 
@@ -38,6 +38,7 @@ class Config:
     engine: EngineConfig
     nodes: tuple[NodeSpec, ...]
     streams: tuple[StreamSpec, ...]
+    path: Path
 
 
 def load(path: Path) -> Config:
@@ -50,7 +51,7 @@ def load(path: Path) -> Config:
     source.check()
     for key in top.keys() - {"engine", "nodes"}:
         source.complain((key,), f"unknown setting {shown(key)}{suggest(key, ['engine', 'nodes'])}", at_key=True)
-    settings = block(source, ("engine",), top["engine"], "name:, mode: or port:") if "engine" in top else {}
+    settings = block(source, ("engine",), top["engine"], "name:, mode:, port: or osc:") if "engine" in top else {}
     engine = checked(source, ("engine",), EngineConfig, settings) or EngineConfig()
     offline = settings.get("mode") == "offline"
     entries = block(source, ("nodes",), top.get("nodes"), "one entry per node")
@@ -61,7 +62,7 @@ def load(path: Path) -> Config:
     whole = [spec for spec in specs.values() if spec]
     nodes, streams = connect(source, whole, specs.keys() - {spec.name for spec in whole}, offline)
     source.check()
-    return Config(engine, nodes, streams)
+    return Config(engine, nodes, streams, path.resolve())
 
 
 def needed_bytes(config: Config) -> int:

@@ -30,7 +30,7 @@ class Figure(Node):
         )
         trail: float = live(0.5, "strength of the light that the body style leaves behind", ge=0, le=1)
         stick_width: int = live(
-            4, "half width of the limbs of openpose18, pixels; 4 is what ControlNet knows", ge=1, le=64
+            4, "half width of the limbs of openpose18; 4 is what ControlNet knows", unit="pixels", ge=1, le=64
         )
 
     inputs = {"keypoints": Latest}

@@ -45,9 +45,11 @@ class Performer(Node):
         background: Literal["transparent", "plate"] = live(
             "transparent", "behind the people; plate: the empty stage on which the performer was filmed"
         )
-        hold: float = live(0.3, "seconds for which a person who is lost stays", ge=0, le=60)
-        fade: float = live(0.5, "seconds that fading from the stage takes after that", ge=0, le=60)
-        crossfade: int = live(0, "frames over which a new performer takes over from the one before", ge=0, le=600)
+        hold: float = live(0.3, "how long a person who is lost stays", unit="s", ge=0, le=60)
+        fade: float = live(0.5, "how long fading from the stage takes after that", unit="s", ge=0, le=60)
+        crossfade: int = live(
+            0, "how long a new performer takes to replace the one before", unit="frames", ge=0, le=600
+        )
         watch: bool = live(True, "load a performer again when its file changes")
         reset: int = live(0, "give another number to forget who was there and how tall", ge=0)
         backend: Literal["auto", "torch", "cuda-graphs", "onnx", "onnx-int8", "openvino", "tensorrt"] = Field(

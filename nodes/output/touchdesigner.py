@@ -29,10 +29,17 @@ class TouchDesigner(Node):
         row_order: Literal["bottom_up", "top_down"] = Field(
             "bottom_up", description="which row comes first; TouchDesigner's first row is the bottom one"
         )
-        fit: Literal["contain", "cover", "stretch"] = live("contain", "what to do with a picture of other proportions")
-        hold_after: float = live(0.5, "seconds without a new picture until the last one counts as held", gt=0)
-        placeholder_after: float = live(3.0, "seconds without a new picture until the card is shown", gt=0)
-        fade: float = live(0.4, "seconds of cross-fade between picture and card", ge=0)
+        fit: Literal["contain", "cover", "stretch"] = live(
+            "contain",
+            "a picture of other proportions is shown whole (contain), fills it (cover) or is distorted (stretch)",
+        )
+        hold_after: float = live(
+            0.5, "how long without a new picture until the last one counts as held", unit="s", gt=0, le=3600
+        )
+        placeholder_after: float = live(
+            3.0, "how long without a new picture until the card is shown", unit="s", gt=0, le=3600
+        )
+        fade: float = live(0.4, "how long picture and card take to cross-fade", unit="s", ge=0, le=60)
 
         @model_validator(mode="after")
         def _in_order(self) -> TouchDesigner.Config:
