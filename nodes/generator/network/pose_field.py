@@ -19,7 +19,7 @@ LIMBS = (
     (11, 23, 0.20), (12, 24, 0.20), (11, 12, 0.20), (23, 24, 0.20),  # trunk
     (7, 8, 0.25), (0, 0, 0.15), (2, 5, 0.12), (9, 10, 0.10),  # head: ears, nose, eyes, mouth
 )  # fmt: skip
-SHOULDERS, HIPS = (11, 12), (23, 24)
+SHOULDERS, HIPS = slice(11, 13), slice(23, 25)  # a list of numbers would be copied to the card at every call
 SMALLEST_TORSO = 0.04  # of the picture; a body seen from above must not make every limb vanish
 SOFTNESS = 4.0  # how fast a capsule fades at its edge
 REACH = 1.2  # where it does, in radii

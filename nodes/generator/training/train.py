@@ -27,7 +27,7 @@ from nodes.generator.training.samples import Samples
 from nodes.generator.training.trainer import Trainer
 
 GOOD_EVERY = 200  # steps between two states worth coming back to
-MOST_AHEAD = 12  # batches that lie in memory before they are needed
+MOST_AHEAD = 4  # batches in the making: threads that hold up the training themselves when they are many
 
 
 def run(plan: Plan, footage: Footage, say: Callable[[str], None] = print) -> Score | None:
