@@ -19,3 +19,13 @@ def pixels(image: Frame) -> np.ndarray:
             "uint8 of shape (height, width, 1, 3 or 4). Connect a node that gives pictures."
         )
     return array[::-1] if image.row_order == "BOTTOM_UP" else array
+
+
+def even_sided(array: np.ndarray) -> np.ndarray:
+    """(H, W, C), C-contiguous, with the last row and column repeated where a side is odd.
+
+    Video codecs halve the colour both ways, and take even sides only."""
+    height, width = array.shape[:2]
+    if height % 2 or width % 2:
+        array = np.pad(array, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.ascontiguousarray(array)

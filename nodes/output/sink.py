@@ -58,6 +58,10 @@ class Sink:
     def close(self) -> None:
         """Let go of everything. Also called when `open` failed, and twice."""
 
+    def receivers(self) -> int | None:
+        """How many programs take the pictures (or just whether one does); None where the sink cannot tell."""
+        return None
+
 
 class SinkConfig(NodeConfig):
     size: tuple[Side, Side] | None = Field(
@@ -137,6 +141,8 @@ class SinkNode(node.Node):
             self._sink.resize(*size)
         self._size = size
         self._sink.write(picture)
+        if (receivers := self._sink.receivers()) is not None:
+            self.metric("receivers", receivers)
 
     def _complain(self, why: str) -> None:
         self._complained = True

@@ -8,13 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import AfterValidator, Field
 
 from engine.errors import BadInput, EngineError
 from engine.frame import Frame
 from engine.node import Every, Node, NodeConfig
-from nodes.output.pixels import pixels
+from nodes.output.pixels import even_sided, pixels
 
 FORMATS = {(1, False): "gray", (3, False): "rgb24", (3, True): "bgr24", (4, False): "rgba", (4, True): "bgra"}
 SUFFIXES = (".mp4", ".mov", ".mkv")
@@ -149,9 +148,3 @@ class Video(Node):
             self.part.unlink(missing_ok=True)
         elif self.written == 0:
             self.part.unlink(missing_ok=True)
-
-
-def even_sided(array: np.ndarray) -> np.ndarray:
-    """(H, W, C) with the last row and column repeated where a side is odd: H.264 halves the colour both ways."""
-    height, width = array.shape[:2]
-    return np.ascontiguousarray(np.pad(array, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))
