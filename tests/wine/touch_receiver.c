@@ -3,7 +3,7 @@
 It shares no code with the sender: the structures below are what Derivative's sample declares, and the compiler lays
 them out. One command a line on stdin, one answer a line on stdout:
 
-    get FILE     look once, as the TOP does in a cook. "none", or what the header says; the pixels go to FILE
+    get FILE     look once, as the TOP does in a cook: what the header says, with the pixels in FILE; or "none", "busy"
     hold, free   take the data mutex and let go of it
     quit
 
@@ -88,8 +88,12 @@ static void get(const char *path) {
             data_mutex = CreateMutexW(NULL, FALSE, full);
         }
     }
-    if (!there || !data || !lock(data_mutex)) {
+    if (!there || !data) {
         puts("none");
+        return;
+    }
+    if (!lock(data_mutex)) {
+        puts("busy");
         return;
     }
     Header *header = data;

@@ -15,9 +15,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from engine.errors import EngineError  # noqa: E402
-from nodes.output import named_windows  # noqa: E402
-from nodes.output.touch_shm import TouchSender  # noqa: E402
+from engine.errors import EngineError
+from nodes.output import named_windows
+from nodes.output.touch_shm import TouchSender
 
 name, info = sys.argv[1:]
 sender = TouchSender(name, named_windows, info=info, row_order="bottom_up", pixel_format="rgba8")
