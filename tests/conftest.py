@@ -12,6 +12,7 @@ import pytest
 import ring_kit
 from engine_kit import NAME, Engine, leftovers
 from fake_engine import FakeEngine, RingReader, new_name, ring_reader
+from wine_kit import Windows
 
 from engine import ring
 from engine.ring_writer import RingWriter
@@ -81,3 +82,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     shifted = SimpleNamespace(perf_counter_ns=lambda: time.perf_counter_ns() + clock.skipped)
     monkeypatch.setattr(ring_reader, "time", shifted)
     return clock
+
+
+@pytest.fixture
+def windows() -> Iterator[Windows]:
+    """Runs programs for Windows, under Wine."""
+    windows = Windows()
+    yield windows
+    windows.close()
