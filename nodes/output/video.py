@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -14,10 +13,12 @@ from engine.errors import BadInput, EngineError
 from engine.frame import Frame
 from engine.node import Every, Node, NodeConfig
 from nodes.output.pixels import even_sided, pixels
+from nodes.output.sink import package
 
-FORMATS = {(1, False): "gray", (3, False): "rgb24", (3, True): "bgr24", (4, False): "rgba", (4, True): "bgra"}
+if TYPE_CHECKING:
+    from nodes.output.movie import Movie
+
 SUFFIXES = (".mp4", ".mov", ".mkv")
-BT709, LIMITED_RANGE = 1, 1  # what players assume; said in the file all the same
 
 
 def _video_path(path: str) -> str:
@@ -57,16 +58,10 @@ class Video(Node):
     inputs = {"image": Every}
 
     def setup(self) -> None:
-        try:
-            import av
-        except ImportError:
-            raise BadInput(
-                "Writing a video needs the package av. Install it with: python -m pip install av (in Utsushi's .venv)."
-            ) from None
-        self.av = av
+        package("av", "av")
         self.target = Path(self.config.path)
         self.part = self.target.with_name(f"{self.target.stem}.part{self.target.suffix}")
-        self.container: Any = None
+        self.movie: Movie | None = None
         self.written = 0
         self.failure: str | None = None
         if self.target.is_dir():
@@ -87,13 +82,11 @@ class Video(Node):
                 "a gap and is not written. Start the run again."
             )
         array = even_sided(pixels(image))
-        pixel_format = FORMATS[array.shape[2], image.pixel_format in ("BGR", "BGRA")]
         try:
-            if self.container is None:
-                self.open(array.shape[1], array.shape[0])
-            frame = self.av.VideoFrame.from_ndarray(array[..., 0] if array.shape[2] == 1 else array, pixel_format)
-            self.container.mux(self.stream.encode(self.to_yuv(frame)))
-        except (OSError, self.av.FFmpegError) as error:
+            if self.movie is None:
+                self.movie = self.open(array.shape[1], array.shape[0])
+            self.movie.write(array, image.pixel_format in ("BGR", "BGRA"), self.written)
+        except OSError as error:
             self.fail(f"Cannot go on writing {self.part}: {error.strerror}. Free some space, then start the run again.")
         self.written += 1
 
@@ -102,37 +95,25 @@ class Video(Node):
         self.failure = why
         raise EngineError(why)
 
-    def open(self, width: int, height: int) -> None:
+    def open(self, width: int, height: int) -> Movie:
         """Start the file at the configured size, or that of the first picture."""
-        rate = Fraction(self.config.fps).limit_denominator(1001)
-        # faststart puts the index first, so that a browser plays the file while it loads
-        self.container = self.av.open(str(self.part), "w", options={"movflags": "+faststart"})
-        self.stream = self.container.add_stream("libx264", rate=rate, options={"crf": str(self.config.crf)})
-        self.stream.width, self.stream.height = self.config.size or (width, height)
-        self.stream.pix_fmt = "yuv420p"
-        codec = self.stream.codec_context
-        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
-        codec.color_range = LIMITED_RANGE
+        from nodes.output.movie import INDEX_FIRST, Movie
 
-    def to_yuv(self, frame: Any) -> Any:
-        width, height = self.stream.width, self.stream.height
-        yuv = frame.reformat(width, height, "yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE)
-        yuv.pts = self.written
-        return yuv
+        size = self.config.size or (width, height)
+        return Movie(self.part, size, self.config.fps, INDEX_FIRST, x264={"crf": str(self.config.crf)})
 
     def finish(self) -> None:
         """Complete the file and give it its name."""
-        if self.container is None:
+        if self.movie is None:
             self.log.warning("No picture came, so %s was not written.", self.target)
             return
         if self.offline and self.failure:
             return
-        container, self.container = self.container, None
+        movie, self.movie = self.movie, None
         try:
-            container.mux(self.stream.encode(None))
-            container.close()
+            movie.finish()
             os.replace(self.part, self.target)
-        except (OSError, self.av.FFmpegError) as error:
+        except OSError as error:
             raise EngineError(
                 f"Cannot complete {self.target}: {error.strerror}. What there is lies in {self.part}. "
                 "Free some space, or close what has the video open, then start the run again."
@@ -140,11 +121,11 @@ class Video(Node):
 
     def close(self) -> None:
         """A live run ends when it is stopped, so its file is complete. An offline run that was stopped leaves none."""
-        if self.container is not None and not self.offline:
+        if self.movie is not None and not self.offline:
             self.finish()
-        if self.container is not None:
-            with suppress(OSError, self.av.FFmpegError):
-                self.container.close()
+        if self.movie is not None:
+            with suppress(OSError):
+                self.movie.close()
             self.part.unlink(missing_ok=True)
         elif self.written == 0:
             self.part.unlink(missing_ok=True)

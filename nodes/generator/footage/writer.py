@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -13,9 +12,7 @@ from engine.errors import EngineError
 
 CRF = "14"  # x264's quality: what is lost here no training brings back
 PRESET = "veryfast"  # while a camera runs there is no time for more
-COLOURS = 1  # BT.709, limited range
 KEY_EVERY_S = 2.0
-MOVFLAGS = "frag_keyframe+empty_moov+default_base_moof"  # readable up to its last fragment, however writing ends
 
 
 class Writer(Protocol):
@@ -40,37 +37,26 @@ class _Av:
     codec = "H.264"
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float):
-        import av
+        from nodes.output.movie import FRAGMENTS, Movie
 
-        self._av, self._path, self._written = av, path, 0
-        rate = Fraction(fps).limit_denominator(1001)
+        self._path, self._written = path, 0
+        key_every = max(1, round(KEY_EVERY_S * fps))
         try:
-            self._file: Any = av.open(str(path), "w", options={"movflags": MOVFLAGS})
-            self._stream = self._file.add_stream("libx264", rate=rate, options={"crf": CRF, "preset": PRESET})
+            self._movie = Movie(path, size, fps, FRAGMENTS, key_every=key_every, x264={"crf": CRF, "preset": PRESET})
         except OSError as error:
             raise _cannot(path, error.strerror) from error
-        self._stream.width, self._stream.height = size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.gop_size = max(1, round(KEY_EVERY_S * fps))
-        context = self._stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = context.color_range = COLOURS
 
     def write(self, picture: np.ndarray) -> None:
         try:
-            frame = self._av.VideoFrame.from_ndarray(picture, "bgr24").reformat(
-                format="yuv420p", dst_colorspace=COLOURS, dst_color_range=COLOURS
-            )
-            frame.pts = self._written
-            self._file.mux(self._stream.encode(frame))
-        except (OSError, self._av.FFmpegError) as error:
+            self._movie.write(np.ascontiguousarray(picture), blue_first=True, stamp=self._written)
+        except OSError as error:
             raise _cannot(self._path, error.strerror) from error
         self._written += 1
 
     def close(self) -> None:
         try:
-            self._file.mux(self._stream.encode(None))
-            self._file.close()
-        except (OSError, self._av.FFmpegError) as error:
+            self._movie.finish()
+        except OSError as error:
             raise _cannot(self._path, error.strerror) from error
 
 
