@@ -7,6 +7,7 @@ What does not fit the table is refused and counted, and never stops the next mes
 from __future__ import annotations
 
 import logging
+import socket
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Union
 
@@ -151,6 +152,8 @@ class Server:
 
     def __init__(self, port: int = 0):
         self._socket = _socket(zmq.ROUTER)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
         self.rejected = 0
         try:
             if port:
@@ -165,9 +168,13 @@ class Server:
             ) from error
         self.port: int = port
 
+    def watch(self, other: socket.socket) -> None:
+        """Let `wait` return for what comes in there, too."""
+        self._poller.register(other, zmq.POLLIN)
+
     def wait(self, timeout_s: float) -> None:
         """Return when a message is there, or after the time-out."""
-        self._socket.poll(max(0, round(timeout_s * 1000)))
+        self._poller.poll(max(0, round(timeout_s * 1000)))
 
     def receive(self, most: int = 100) -> list[tuple[bytes, AnyMessage]]:
         """Up to `most` messages with their senders. Bounded, so that a flood cannot hold up the supervisor."""

@@ -41,6 +41,7 @@ class Life:
         self.finished = False  # offline: has done all there is to do
         self.has_run = False
         self.epoch = self.version = 0
+        self.versions: dict[str, int] = {}  # of the newest change of each live setting
         self._life_from = 0  # where in the log the newest life begins
         self.failures = self.failed_ns = 0
         self.profile = 0  # which of `_profiles` it runs with
@@ -90,6 +91,7 @@ class Life:
         """
         self.spec = configs.change(self.spec, values)
         self.version += 1
+        self.versions |= dict.fromkeys(values, self.version)
         self.failures = 0  # what made it fail may be mended: try at once
         if self.profile and values.keys() & self.spec.node_class.profiles[self.profile - 1].keys():
             self.profile = 0

@@ -76,9 +76,10 @@ def run(config: configs.Config, options: argparse.Namespace) -> int:
             signal.signal(number, lambda *_: stop.update(asked=True))
     with Status() as status, Supervisor(config, status.say) as supervisor:
         started = now_ns()
+        osc = f"OSC port {supervisor.osc.port}, " if supervisor.osc else ""
         status.say(
             f"Engine {config.engine.name!r} starts {len(config.nodes)} nodes; control port {supervisor.server.port}, "
-            f"logs in {supervisor.session.logs}. Ctrl+C stops it."
+            f"{osc}logs in {supervisor.session.logs}. Ctrl+C stops it."
         )
         figures: dict = {}
         while supervisor.tick():

@@ -12,14 +12,17 @@ from contextlib import ExitStack
 
 from engine import config as configs
 from engine import decide, job, layout, shm, stats
-from engine.bus import Ack, Error, Grow, Log, Message, Metrics, Pause, Server, Set, Start, State, Stats, Stop
+from engine.bus import Server, Stop
 from engine.clock import now_ns
-from engine.config import Config
+from engine.config import Config, OscConfig
+from engine.control import Control
 from engine.decide import SECOND, Action
 from engine.directory import Directory, directory_beats, segment_name
-from engine.errors import AlreadyRunning, ConfigError, EngineError, Exit
+from engine.errors import AlreadyRunning, EngineError, Exit
 from engine.frame import Frame
 from engine.life import Life
+from engine.osc import Gateway
+from engine.panel import PanelFile, describe
 from engine.rings import Rings
 from engine.session import Session
 
@@ -33,7 +36,7 @@ class Supervisor:
     """One engine's life. Use as a context manager; everything it made is gone when it closes.
 
     say: prints one line for a person.
-    Raises on construction: `AlreadyRunning`, `ShmFull`, `BadInput` (control port), `EngineError`.
+    Raises on construction: `AlreadyRunning`, `ShmFull`, `BadInput` (control port, OSC host), `EngineError`.
     """
 
     def __init__(self, config: Config, say: Callable[[str], None] = print):
@@ -54,6 +57,8 @@ class Supervisor:
         config, session = self.config, self.session
         shm.require_space(configs.needed_bytes(config), f"this config, with {len(config.streams)} streams,")
         self.server = Server(config.engine.port)
+        self.control = Control(self)
+        self.osc = Gateway(config.engine.osc, self) if isinstance(config.engine.osc, OscConfig) else None
         rows = {spec.name: row for row, spec in enumerate(config.nodes)}
         if directory_beats(config.engine.name):  # its lock file was deleted, or is another user's
             raise AlreadyRunning(f"An engine named {config.engine.name!r} runs already, from another home folder.")
@@ -64,6 +69,7 @@ class Supervisor:
         self.rings = Rings(config, session, self.directory)
         self.lives = [Life(spec, self.directory.node(row), session.logs / f"{spec.name}.log")
                       for row, spec in enumerate(config.nodes)]  # fmt: skip
+        self.panel = PanelFile(config.engine.name)
         self.directory["supervisor_pid"] = os.getpid()
         self.directory["control_port"] = self.server.port
         self.directory["beat_ns"] = now_ns()
@@ -79,6 +85,9 @@ class Supervisor:
             steps.callback(self.server.close)
             steps.callback(self.directory.close)
             steps.callback(self.rings.close)
+            steps.callback(self.panel.remove)
+            if self.osc:
+                steps.callback(self.osc.close)
             self.directory["state"] = layout.STATES["RETIRED"]
             for life in self.lives:
                 life.kill()
@@ -87,19 +96,22 @@ class Supervisor:
 
     def tick(self) -> bool:
         """One round. Returns False when everything has ended."""
-        self.server.wait(TICK_S)
+        self.server.wait(0 if self.osc and self.osc.waiting else TICK_S)
         now = now_ns()
         if now - self._ticked_ns > AMNESTY_NS:
             self.amnesty_ns = now
         self._ticked_ns = self.directory["beat_ns"] = now
         for identity, message in self.server.receive():
-            self._answer(identity, message)
+            self.control.answer(identity, message)
         self._let_go()
         for life in self.lives:
             self._apply(life)
         self.rings.tidy()
         for life in self.lives:
             life.trim_log()
+        if self.osc:
+            self.osc.turn()
+        self._keep_panel()
         if self._stopping_ns:
             self._stop_next()
         elif self.offline and all(life.finished for life in self.lives):
@@ -136,7 +148,7 @@ class Supervisor:
                     self._start(life)
                 except OSError as error:  # no memory or no process left on this machine, for now
                     life.failed(observed)
-                    self.say(f"{life.name} cannot be started: {error}. Trying again.")
+                    self.report(f"{life.name} cannot be started: {error}. Trying again.", life.name)
             case Action.BURY:
                 self._bury(life, observed, decision.reason)
             case Action.ASK:
@@ -145,7 +157,7 @@ class Supervisor:
             case Action.TERMINATE:
                 life.terminate()
             case Action.KILL:
-                self.say(f"{life.name} {decision.reason}: killed.")
+                self.report(f"{life.name} {decision.reason}: killed.", life.name)
                 life.kill()
 
     def _start(self, life: Life) -> None:
@@ -186,12 +198,12 @@ class Supervisor:
             return
         delay = decide.delay_ns(life.failures) / SECOND
         smaller = f", {life.in_profile}" if life.profile else ""
-        self.say(f"{sentence.rstrip('.')}. Starting it again in {delay:g} s{smaller}.")
+        self.report(f"{sentence.rstrip('.')}. Starting it again in {delay:g} s{smaller}.", life.name)
         self._show_last_lines(life)
 
     def _show_last_lines(self, life: Life) -> None:
         for line in life.last_lines():
-            self.say(f"    {life.name} | {line}")
+            self.report(f"    {life.name} | {line}", life.name, "INFO")
 
     def _let_go(self) -> None:
         """Let ready nodes begin once those who read from them are there."""
@@ -205,75 +217,27 @@ class Supervisor:
                 ]  # fmt: skip
                 life.row["go"] = int(decide.may_go(readers, now_ns() - life.ready_ns, self.offline))
 
-    # --- control messages ---
-
-    def _answer(self, identity: bytes, message: Message) -> None:
-        life = next((life for life in self.lives if life.identity == identity), None)
-        match message:
-            case State() if life:  # the phase itself is in the node's row
-                life.connected = True
-                self._tell(life)
-            case Log() if life:
-                self.say(f"{life.name}: {message.text}")
-            case Error() if life:
-                pass  # said when its process has ended
-            case Grow() if life:
-                self._grow(life, message)
-            case Metrics() if life:
-                life.metrics = message.values
-            case Stats():
-                self.server.send(identity, Stats(figures=self.figures()))
-            case Set():
-                self.server.send(identity, self._set(message))
-            case Start() | Pause():
-                self.server.send(identity, self._pass_on(message))
-            case Stop():
-                self.server.send(identity, Ack(ok=True))
-                self.stop()
-            case _:
-                self.server.rejected += 1
-
-    def _grow(self, life: Life, message: Grow) -> None:
-        owned = [stream.row for stream in self.rings.streams if stream.spec.node == life.name]
-        if message.stream not in owned:
-            self.server.rejected += 1
-            return
-        try:
-            self.rings.grow(message.stream, message.bytes)
-        except EngineError as error:
-            self.say(f"{life.name}: {error}")
-
-    def _set(self, message: Set) -> Ack:
-        life = next((life for life in self.lives if life.name == message.node), None)
-        if life is None:
-            return Ack(ok=False, text=f"There is no node {message.node!r}.")
-        try:
-            life.change(message.values)
-        except ConfigError as error:
-            return Ack(ok=False, text=str(error), version=life.version)
-        self._tell(life)
-        return Ack(ok=True, version=life.version)
-
-    def _tell(self, life: Life) -> None:
-        """Tell a node what it does not know yet; one that is not connected yet is told when it is."""
-        version, paused = life.told
-        if not life.connected:
-            return
-        if version != life.version:
-            values = life.settings.model_dump(include=set(configs.live_fields(life.spec.node_class)))
-            self.server.send(life.identity, Set(node=life.name, values=values, version=life.version))
-        if paused != life.paused:
-            self.server.send(life.identity, Pause() if life.paused else Start())
-        life.told = (life.version, life.paused)
-
-    def _pass_on(self, message: Start | Pause) -> Ack:
-        chosen = [life for life in self.lives if message.node in ("", life.name)]
-        for life in chosen:
-            life.paused = isinstance(message, Pause)
-            self._tell(life)
-        return Ack(ok=bool(chosen), text="" if chosen else f"There is no node {message.node!r}.")
-
     # --- looking at it ---
+
+    def report(self, text: str, node: str = "", level: str = "WARNING") -> None:
+        """Say a line on the screen, and to those who listen by OSC."""
+        self.say(text)
+        if self.osc:
+            self.osc.log(level, node, text)
+
+    def _keep_panel(self) -> None:
+        state = [(life.version, life.profile) for life in self.lives]
+        if self.panel.due(state):
+            try:
+                self.panel.write(state, self.describe())
+            except OSError as error:
+                self.report(f"{self.panel.path} cannot be written: {error.strerror}. Panels do not see what changes.")
+
+    def describe(self) -> dict:
+        """What panels are made from (engine/panel.py)."""
+        nodes = [(life.spec, life.settings, life.versions) for life in self.lives]
+        port = self.osc.port if self.osc else None
+        return describe(self.config, nodes, port, self.session.id, os.getpid())
 
     def last_lives(self) -> list[Life]:
         """The nodes at the ends of the graph: those that no other node reads from."""
@@ -283,7 +247,8 @@ class Supervisor:
     def figures(self) -> dict:
         """Everything counted so far, as in --stats (without "seconds")."""
         counted = stats.figures(self.lives, self.last_lives(), self.rings)
-        return {**counted, "control": {"rejected": self.server.rejected}}
+        osc = {"received": self.osc.received, "refused": self.osc.refused} if self.osc else None
+        return {**counted, "control": {"rejected": self.server.rejected}, "osc": osc}
 
     def picture(self) -> Frame | None:
         """The newest picture of the last stream that carries any."""

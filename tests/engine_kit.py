@@ -26,7 +26,7 @@ class Engine:
 
     def __init__(self, folder: Path, nodes: str, mode: str = "live", *arguments: str):
         self.folder, self.config = folder, folder / "config.yaml"
-        self.config.write_text(f"engine: {{name: {NAME}, mode: {mode}}}\nnodes:\n{nodes}")
+        self.config.write_text(f"engine: {{name: {NAME}, mode: {mode}, osc: {{port: 0}}}}\nnodes:\n{nodes}")
         self.log = folder / "output.txt"
         environment = {
             **os.environ,

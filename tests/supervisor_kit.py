@@ -57,7 +57,7 @@ class Show:
         patch.setattr(process, "start", self._start)
         patch.setattr(process, "kill_tree", self._kill)
         path = folder / "show.yaml"
-        path.write_text(f"engine: {{name: {NAME}, mode: {mode}, port: {port}}}\nnodes:\n{nodes}")
+        path.write_text(f"engine: {{name: {NAME}, mode: {mode}, port: {port}, osc: {{port: 0}}}}\nnodes:\n{nodes}")
         self.engine = Supervisor(config.load(path), self.said.append)
         self.sent: list[tuple[bytes, bus.Message]] = []
         self.inbox: list[tuple[bytes, bus.AnyMessage]] = []

@@ -25,7 +25,7 @@ def test_frames_pass_in_order_and_the_books_balance(launch: Callable[..., Engine
     engine = launch(chain(tmp_path), "live", "--seconds", "3", "--stats", str(stats), "--snapshot", str(snapshot))
     assert engine.wait() == Exit.OK, engine.output
     figures = json.loads(stats.read_text())
-    assert set(figures) == {"seconds", "nodes", "streams", "latency_ms", "control"}
+    assert set(figures) == {"seconds", "nodes", "streams", "latency_ms", "control", "osc"}
     assert set(figures["latency_ms"]) == {"p50", "p95", "p99", "max"}
     for node in figures["nodes"].values():
         assert node["state"] == "RUNNING" and node["steps"] > 20 and node["restarts"] == 0

@@ -86,7 +86,7 @@ def test_offline_it_tells_how_far_it_is(show: Show) -> None:
 
 
 def test_a_table_shows_what_a_node_says_as_it_said_it() -> None:
-    line = status.Line("camera", "DEGRADED", "no [bold] device", 29.97, 4.0, 5.0, 1, 2, "people 2")
+    line = status.Line("camera", "DEGRADED", "no [bold] device", 29.97, 4.0, 5.0, 1, 2, {"people": 2.0})
     table = status._table([line], 10.0, 20.0)
     cells = [list(column.cells) for column in table.columns]
     assert [column[0] for column in cells][2:] == ["30.0", "4.0", "5.0", "1", "2"]
