@@ -17,6 +17,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "utsu
 FOLDER = Path(os.environ.get("UTSUSHI_WINDOWS_PYTHON") or CACHE)
 PROGRAMS = ROOT / "tests" / "wine"
 ANSWER_S = 60.0
+ALWAYS = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
 needs_wine = pytest.mark.skipif(
     not (FOLDER / "stamp").is_file(),
@@ -35,7 +36,7 @@ class Program:
     def __init__(self, *command: Any, **environment: str):
         self.said: list[str] = []
         self.process = subprocess.Popen(
-            [str(word) for word in command], cwd=ROOT, env={**os.environ, "PYTHONUTF8": "1", **environment},
+            [str(word) for word in command], cwd=ROOT, env={**os.environ, **ALWAYS, **environment},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         )  # fmt: skip
         self._lines: Queue[str] = Queue()
@@ -72,9 +73,8 @@ class Windows:
     def __init__(self) -> None:
         self._programs: list[Program] = []
 
-    def python(self, script: Path, *arguments: Any, path: str = "") -> Program:
-        """path: a PYTHONPATH, as Windows writes it."""
-        return self._start(FOLDER / "python", script, *arguments, **({"PYTHONPATH": path} if path else {}))
+    def python(self, script: Path, *arguments: Any, **environment: str) -> Program:
+        return self._start(FOLDER / "python", script, *arguments, **environment)
 
     def run(self, program: Path, *arguments: Any) -> Program:
         return self._start(FOLDER / "wine", program, *arguments)
