@@ -25,24 +25,25 @@ SCHEMA = ROOT / "configs" / "utsushi.schema.json"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code; prints one sentence for whatever went wrong."""
-    options = _parser().parse_args(argv)
+    options = command_parser().parse_args(argv)
     try:
         if options.command == "schema":
             replace_file(SCHEMA, configs.schema_text().encode())
             print(f"Wrote {SCHEMA.relative_to(ROOT)}.")
             return Exit.OK
         if options.command == "describe":
-            sys.stdout.write(panel.text(panel.describe(configs.load(options.config))))
+            sys.stdout.write(panel.text(panel.describe(configs.load(options.config, options.set))))
             return Exit.OK
         for target in (options.stats, options.snapshot):
             require_writable(target)
-        return run(configs.load(options.config), options)
+        return run(configs.load(options.config, options.set), options)
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """What may be typed; jobs describe the engine by it, too."""
     parser = argparse.ArgumentParser(
         prog="run_engine.py",
         description="A person drives a generated figure, live.",
@@ -54,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
                         "schema: write the configs' JSON schema for editors")  # fmt: skip
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml", metavar="FILE",
                         help="what to run (default: configs/demo.yaml)")  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], metavar="NODE.KEY=VALUE",
+                        help="another value for a setting of the config, as often as needed; engine.KEY=VALUE too")  # fmt: skip
     parser.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds")
     parser.add_argument("--stats", type=Path, metavar="FILE.json", help="write what was counted when it ends")
     parser.add_argument("--snapshot", type=Path, metavar="FILE.png", help="write the last picture when it ends")

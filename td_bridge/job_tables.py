@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 COMMAND_COLUMNS = ("command", "options", "outputs", "argv")
@@ -74,10 +75,8 @@ def _typed(cells: dict[str, str]) -> dict[str, Any]:
             continue
         typed[name] = text
         if name in NUMBERS:
-            try:
+            with suppress(ValueError):
                 typed[name] = int(text) if text.lstrip("+-").isdigit() else float(text)
-            except ValueError:
-                pass
         elif name in SWITCHES and text.lower() in ("0", "1", "true", "false"):
             typed[name] = text.lower() in ("1", "true")
         elif name == "menu":

@@ -122,9 +122,9 @@ class JobClient:
         if not isinstance(event, dict) or event.get("format") != FORMAT or event.get("job") != self.job:
             return
         seq = event.get("seq")
-        if isinstance(seq, int) and event.get("event") in CALLBACKS and seq > self._seq:
-            if len(self._pending) < PENDING_MOST or seq in self._pending:
-                self._pending[seq] = event
+        known = isinstance(seq, int) and seq > self._seq and event.get("event") in CALLBACKS
+        if known and len(self._pending) < PENDING_MOST:
+            self._pending[seq] = event
 
     def poll(self) -> None:
         """Call back for what is new. Once per frame; costs a few microseconds while nothing is."""

@@ -23,7 +23,7 @@ def test_a_number_of_seconds_that_cannot_be_is_refused(seconds: str, capsys: pyt
 
 @pytest.mark.parametrize("seconds", [0.5, 86400.0])
 def test_any_number_of_seconds_that_can_be_is_taken(seconds: float) -> None:
-    assert main._parser().parse_args(["--seconds", str(seconds)]).seconds == seconds
+    assert main.command_parser().parse_args(["--seconds", str(seconds)]).seconds == seconds
 
 
 def test_a_target_is_tried_before_the_show_and_left_as_it_was(tmp_path: Path) -> None:

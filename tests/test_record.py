@@ -110,7 +110,7 @@ def test_a_recording_without_any_camera(tmp_path: Path, monkeypatch: pytest.Monk
         command = shlex.split(said[said.index("Next: ") :])
         assert command[3:5] == ["performer", "extract"] and Path(command[5]) == out / "clip.mp4"
         assert command[command.index("--consent") + 1] == "synthetic; nobody"
-        commands._parser().parse_args(command[4:])
+        commands.command_parser().parse_args(command[4:])
 
 
 def test_the_stage_and_the_clip_have_the_same_colours(tmp_path: Path, scripted) -> None:

@@ -10,6 +10,7 @@ docs/CONFIG.md says it in full.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from engine.config.errors import Invalid, block, checked, shown, suggest, valida
 from engine.config.graph import NodeSpec, StreamSpec, connect
 from engine.config.model import EngineConfig, OscConfig
 from engine.config.nodes import read_node
+from engine.config.overrides import override
 from engine.config.profiles import smaller
 from engine.config.schema import json_schema, schema_text
 from engine.config.yaml_source import YamlSource
@@ -41,12 +43,15 @@ class Config:
     path: Path
 
 
-def load(path: Path) -> Config:
-    """Read and check a config file.
+def load(path: Path, sets: Sequence[str] = ()) -> Config:
+    """Read and check a config file. sets: `NODE.KEY=VALUE` each, instead of what the file says there.
 
-    Raises ConfigError with every problem that was found, each as `FILE:LINE:COLUMN: sentence`, the line and a caret.
+    Raises ConfigError with every problem that was found, each as `FILE:LINE:COLUMN: sentence`, the line and a caret,
+    or as `--set NODE.KEY=VALUE: sentence`.
     """
     source = YamlSource(path)
+    for text in sets:
+        override(source, text)
     top = block(source, (), source.data, "engine: and nodes:")
     source.check()
     for key in top.keys() - {"engine", "nodes"}:

@@ -48,11 +48,33 @@ class YamlSource:
         self.lines = re.split("[\n\x85\u2028\u2029]", self.text)  # what PyYAML counts as line ends
         self.places: dict[Where, Place] = {(): Place(Spot(0, 0), Spot(0, 0))}
         self._problems: list[tuple[Spot, str]] = []
+        self._origins: list[str] = []  # of values that are not the file's; their spots have lines below 0
         root = self._compose()
         if root is None:
             raise ConfigError(f"{path}: the file is empty. {example}")
         self.data = self._plain(root, ())
         self.check()  # what YAML itself gets wrong comes first: the rest would follow from it
+
+    def read_value(self, text: str) -> Any:
+        """A value by itself, as it would be read from the file; `text` itself where it is not YAML."""
+        try:
+            node = yaml.compose(text, Loader=_Loader)
+        except (yaml.YAMLError, _Refused):
+            return text
+        if node is None:
+            return None
+        problems, places = self._problems, self.places
+        self._problems, self.places = [], {(): Place(Spot(0, 0), Spot(0, 0))}
+        value = self._plain(node, ())
+        failed, self._problems, self.places = self._problems, problems, places
+        return text if failed else value
+
+    def replaced(self, where: Where, origin: str) -> None:
+        """The value at `where` is not the file's: from now on `origin` is named in its place."""
+        self.places = {place: spots for place, spots in self.places.items() if place[: len(where)] != where}
+        self._origins.append(origin)
+        spot = Spot(-len(self._origins), 0)
+        self.places[where] = Place(spot, spot)
 
     def complain(self, where: Where, sentence: str, at_key: bool = False) -> None:
         """Note a problem at a value (or at its key); what is not in the file is reported at the block it belongs to."""
@@ -73,6 +95,8 @@ class YamlSource:
 
     def _pointed(self, spot: Spot, sentence: str) -> str:
         """`FILE:LINE:COLUMN: sentence`, the line itself, and a caret below the place."""
+        if spot.line < 0:
+            return f"{self._origins[-1 - spot.line]}: {sentence}"
         line = self.lines[spot.line] if spot.line < len(self.lines) else ""
         start = max(0, spot.column - EXCERPT // 2) if len(line) > EXCERPT else 0
         excerpt = "".join(c if c.isprintable() else " " for c in line[start : start + EXCERPT])

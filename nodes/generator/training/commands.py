@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     words = argv[1:] if argv[0] == "performer" else argv
     if words[:1] == ["bench"]:  # a program of its own, with options of its own
         return subprocess.run([sys.executable, str(ROOT / "bench" / "performer.py"), *words[1:]]).returncode
-    options = _parser().parse_args(words)
+    options = command_parser().parse_args(words)
     try:
         options.run(options)
         return Exit.OK
@@ -47,7 +47,8 @@ def main(argv: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """What may be typed after `performer`."""
     parser = argparse.ArgumentParser(prog="run_engine.py performer", description="Make a performer from footage.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (footage_commands.add_record, footage_commands.add_extract, train_command.add, _eval, _export, _bench):
