@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
-from fake_engine import FakeEngine, new_name
-from fake_td import CookLevel, ScriptTOP, TouchDesigner
+from fake_engine import BRIDGE, FakeEngine, new_name
+from fake_td import CookLevel, TouchDesigner
+from fake_td.ops import TOP
 
 READ_ONLY = ["Fps", "Latencyms", "Message", "Restarts", "Skipped", "State"]
+MODULES = ("ring_mapping", "ring_reader", "script_top_callbacks")
 
 
-@pytest.fixture
-def callbacks() -> Iterator[ModuleType]:
-    sys.modules.pop("script_top_callbacks", None)
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
     sys.modules.pop("_utsushi_bridge", None)
-    module = importlib.import_module("script_top_callbacks")
-    yield module
-    for bridge in module._bridges.values():
-        module._let_go(bridge)
+    yield
+    for bridge in bridges().values():
+        if bridge.reader is not None:
+            bridge.reader.close()
+    sys.modules.pop("_utsushi_bridge", None)
+
+
+def bridges() -> dict:
+    kept = sys.modules.get("_utsushi_bridge")
+    return kept.by_node if kept is not None else {}
 
 
 @pytest.fixture
-def td(callbacks: ModuleType) -> TouchDesigner:
-    return TouchDesigner(callbacks)
+def td() -> TouchDesigner:
+    return TouchDesigner()
 
 
 @pytest.fixture
@@ -37,8 +43,31 @@ def engine() -> Iterator[FakeEngine]:
     engine.close()
 
 
-def node_for(td: TouchDesigner, engine: FakeEngine, path: str = "/project1/script1") -> ScriptTOP:
-    node = td.script_top(path)
+def script_top(td: TouchDesigner, name: str = "script1", setup: bool = True) -> TOP:
+    """A Script TOP as it is made by hand: with the Text DATs beside it."""
+    network = td.root.op("project1")
+    for module in MODULES:
+        if network.op(module) is None:
+            network.create("textDAT", module).text = (BRIDGE / f"{module}.py").read_text("utf-8")
+    node = network.create("scriptTOP", name)
+    node.par.callbacks = "script_top_callbacks"
+    if setup:
+        callbacks(td).onSetupParameters(node)
+    return node
+
+
+def callbacks(td: TouchDesigner) -> ModuleType:
+    return td.root.op("project1/script_top_callbacks").module
+
+
+def cook(*nodes: TOP) -> None:
+    for node in nodes:
+        node.cook(force=True)
+        assert node.td.textport == []
+
+
+def node_for(td: TouchDesigner, engine: FakeEngine, name: str = "script1") -> TOP:
+    node = script_top(td, name)
     node.par.Engine = engine.name
     return node
 
@@ -47,40 +76,39 @@ def test_a_picture_is_shown_once_and_kept(td: TouchDesigner, engine: FakeEngine)
     node = node_for(td, engine)
     engine.publish(1, height=2, width=5, row_order="TOP_DOWN")
     for _ in range(3):
-        node.cook()
+        cook(node)
     assert node.image is not None and node.image.shape == (2, 5, 4) and node.copies == 1
     assert node.image[:, 0, 0].tolist() == [2, 1], "the bottom row comes first"
-    assert node.errors == [] and node.par.State.eval() == "LIVE"
+    assert node.errors_ == [] and node.par.State.eval() == "LIVE"
 
 
 def test_the_node_takes_the_pictures_size(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     for height, width in ((2, 5), (3, 4)):
         engine.publish(height=height, width=width)
-        node.cook()
+        cook(node)
         size = node.par.resolutionw.eval(), node.par.resolutionh.eval()
         assert (node.par.outputresolution.eval(), *size) == ("custom", width, height)
     changes = node.par.resolutionw.changes
     engine.publish(height=3, width=4)
-    node.cook()
+    cook(node)
     assert node.par.resolutionw.changes == changes, "set only when it differs"
 
 
 def test_setup_makes_the_page_and_keeps_what_the_artist_has_set(td: TouchDesigner) -> None:
-    node = td.script_top()
+    node = script_top(td)
     assert (node.par.Active.eval(), node.par.Engine.eval(), node.par.Stream.eval()) == (True, "utsushi", "output")
     node.par.Engine = "demo"
     node.par.Active = False
-    td.callbacks.onSetupParameters(node)
+    callbacks(td).onSetupParameters(node)
     assert (node.par.Engine.eval(), node.par.Active.eval()) == ("demo", False)
-    custom = {name: par for name, par in vars(node.par).items() if name[0].isupper()}
-    assert sorted(name for name, par in custom.items() if par.readOnly) == READ_ONLY
+    assert sorted(par.name for par in node.customPars if par.readOnly) == READ_ONLY
 
 
 def test_a_missing_page_is_a_sentence(td: TouchDesigner) -> None:
-    node = td.script_top(setup=False)
-    node.cook()
-    assert len(node.errors) == 1 and "Setup Parameters" in node.errors[0]
+    node = script_top(td, setup=False)
+    cook(node)
+    assert len(node.errors_) == 1 and "Setup Parameters" in node.errors_[0]
 
 
 def test_a_missing_text_dat_is_a_sentence_and_is_noticed_when_it_comes(
@@ -88,148 +116,168 @@ def test_a_missing_text_dat_is_a_sentence_and_is_noticed_when_it_comes(
 ) -> None:
     node = node_for(td, engine)
     engine.publish()
+    dat = td.root.op("project1/ring_reader")
     with monkeypatch.context() as missing:
-        missing.setitem(sys.modules, "ring_reader", None)
-        node.cook()
-        assert len(node.errors) == 1 and "ring_reader" in node.errors[0] and node.copies == 0
-    node.cook()
-    assert node.errors == [] and node.copies == 1
+        missing.setitem(sys.modules, "ring_reader", None)  # no file of that name either
+        dat.name = "ring_reader1"
+        cook(node)
+        assert len(node.errors_) == 1 and "ring_reader" in node.errors_[0] and node.copies == 0
+    dat.name = "ring_reader"
+    cook(node)
+    assert node.errors_ == [] and node.copies == 1
 
 
 def test_an_error_is_shown_once_and_goes_away_by_itself(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     node.addScriptError("another script's error")
     for _ in range(3):
-        node.cook()
-    assert node.complaints == 2 and "no picture yet" in node.errors[1]
+        cook(node)
+    assert node.complaints == 2 and "no picture yet" in node.errors_[1]
     engine.publish()
-    node.cook()
-    assert node.errors == ["another script's error"]
+    cook(node)
+    assert node.errors_ == ["another script's error"]
 
 
 def test_a_held_picture_and_the_placeholder_are_no_errors(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     for flags, state in ((1, "HELD"), (2, "PLACEHOLDER")):
         engine.publish(flags=flags)
-        node.cook()
-        assert node.errors == [] and node.par.State.eval() == state and node.par.Message.eval()
+        cook(node)
+        assert node.errors_ == [] and node.par.State.eval() == state and node.par.Message.eval()
 
 
 def test_the_last_picture_stays_when_the_engine_stops(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     engine.publish(3)
-    node.cook()
+    cook(node)
     engine.stop()
-    node.cook()
-    assert node.par.State.eval() == "STOPPED" and "run_engine.py" in node.errors[0]
+    cook(node)
+    assert node.par.State.eval() == "STOPPED" and "run_engine.py" in node.errors_[0]
     assert node.copies == 1 and node.image is not None and node.image[0, 0, 0] == 4
 
 
 def test_inactive_lets_go_and_active_comes_back(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     engine.publish(1)
-    node.cook()
-    reader = td.callbacks._bridges[node.path].reader
+    cook(node)
+    reader = bridges()[node.path].reader
     node.par.Active = False
     engine.publish(2)
-    node.cook()
+    cook(node)
     assert reader._ring is None and reader._directory is None and node.copies == 1
-    assert node.par.State.eval() == "" and node.errors == []
+    assert node.par.State.eval() == "" and node.errors_ == []
     node.par.Active = True
-    node.cook()
+    cook(node)
     assert node.copies == 2 and node.image is not None and node.image[0, 0, 0] == 3
 
 
 def test_other_settings_make_another_reader(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     node.par.Stream = "figure"
-    node.cook()
-    assert "camera, output" in node.errors[0]
+    cook(node)
+    assert "camera, output" in node.errors_[0]
     node.par.Stream = "output"
     engine.publish()
-    node.cook()
-    assert node.copies == 1 and node.errors == []
+    cook(node)
+    assert node.copies == 1 and node.errors_ == []
 
 
 def test_two_nodes_have_a_reader_each(td: TouchDesigner, engine: FakeEngine) -> None:
-    first, second = node_for(td, engine), node_for(td, engine, "/project1/script2")
+    first, second = node_for(td, engine), node_for(td, engine, "script2")
     engine.publish()
     for node in (first, second, first, second):
-        node.cook()
+        cook(node)
     assert (first.copies, second.copies) == (1, 1)
 
 
 def test_a_deleted_nodes_reader_is_closed(td: TouchDesigner, engine: FakeEngine) -> None:
-    gone = node_for(td, engine, "/project1/gone")
+    gone = node_for(td, engine, "gone")
     engine.publish()
-    gone.cook()
-    reader = td.callbacks._bridges[gone.path].reader
-    del td.ops[gone.path]
-    node_for(td, engine).cook()
-    assert gone.path not in td.callbacks._bridges and reader._directory is None
+    cook(gone)
+    reader = bridges()[gone.path].reader
+    gone.destroy()
+    cook(node_for(td, engine))
+    assert gone.path not in bridges() and reader._directory is None
 
 
 def test_an_edit_of_the_callbacks_keeps_the_reader(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     engine.publish()
-    node.cook()
-    del sys.modules["script_top_callbacks"]
-    again = TouchDesigner(importlib.import_module("script_top_callbacks"))
-    again.ops = td.ops
-    node._td = again
-    node.cook()
-    assert again.callbacks is not td.callbacks and node.copies == 1
+    cook(node)
+    before = callbacks(td)
+    td.root.op("project1/script_top_callbacks").text += "# edited\n"
+    cook(node)
+    assert callbacks(td) is not before and node.copies == 1
 
 
-def test_what_touchdesigner_saves_holds_no_reader(td: TouchDesigner, engine: FakeEngine) -> None:
+def test_what_touchdesigner_saves_holds_no_reader(td: TouchDesigner, engine: FakeEngine, tmp_path: Path) -> None:
     node = node_for(td, engine)
     engine.publish()
-    node.cook()
-    assert all(isinstance(par.eval(), str | int | float) for par in vars(node.par).values())
+    cook(node)
+    td.root.save(tmp_path / "project.toe")
+    assert node.storage == {}
+    node.store("reader", bridges()[node.path].reader)
+    with pytest.raises(AssertionError, match="live RingReader"):
+        td.root.save(tmp_path / "project.toe")
 
 
 @pytest.mark.parametrize("non_commercial", [True, False])
-def test_more_than_1280_is_named_where_the_licence_forbids_it(
-    callbacks: ModuleType, engine: FakeEngine, non_commercial: bool
-) -> None:
-    node = node_for(TouchDesigner(callbacks, non_commercial=non_commercial), engine)
+def test_more_than_1280_is_named_where_the_licence_forbids_it(engine: FakeEngine, non_commercial: bool) -> None:
+    node = node_for(TouchDesigner(non_commercial=non_commercial), engine)
     engine.publish(height=1, width=1281)
-    node.cook()
+    cook(node)
     assert node.copies == 1
-    assert [error for error in node.errors if "1280" in error and "1281 x 1" in error] == node.errors
-    assert bool(node.errors) == non_commercial
+    assert [error for error in node.errors_ if "1280" in error and "1281 x 1" in error] == node.errors_
+    assert bool(node.errors_) == non_commercial
 
 
-def test_both_kinds_of_cook_rules_are_served(callbacks: ModuleType, engine: FakeEngine) -> None:
-    new = TouchDesigner(callbacks)
-    assert callbacks.onGetCookLevel(new.script_top()) is CookLevel.ALWAYS
-    del callbacks.CookLevel  # TouchDesigner 2023 has none and never calls onGetCookLevel
-    old = TouchDesigner(callbacks, build=2023)
-    node = node_for(old, engine)
+@pytest.mark.parametrize("build", [2023, 2025])
+def test_a_node_that_is_looked_at_cooks_at_every_frame(build: int, engine: FakeEngine) -> None:
+    td = TouchDesigner(build)
+    node = node_for(td, engine)
+    td.watched = {node}
+    for value in range(3):
+        engine.publish(value)
+        td.frame()
+    assert node.copies == 3 and td.textport == []
+
+
+def test_touchdesigner_2025_cooks_while_the_timeline_is_paused_and_nobody_looks(engine: FakeEngine) -> None:
+    td = TouchDesigner(2025)
+    node = node_for(td, engine)
+    td.playing = False
+    for value in range(3):
+        engine.publish(value)
+        td.frame()
+    assert node.copies == 3
+    assert callbacks(td).onGetCookLevel(node) is CookLevel.ALWAYS
+
+
+def test_touchdesigner_2023_does_not_cook_what_nobody_looks_at(engine: FakeEngine) -> None:
+    td = TouchDesigner(2023)
+    node = node_for(td, engine)
     engine.publish()
-    node.cook()
-    assert node.copies == 1 and old.frame_reads == 1, "reading absTime.frame is what makes it cook again"
-    assert callbacks.onGetCookLevel(node) is None
+    td.frame()
+    assert node.copies == 0 and callbacks(td).onGetCookLevel(node) is None
+
+
+def test_the_switches_turn_the_picture(td: TouchDesigner, engine: FakeEngine) -> None:
+    node = node_for(td, engine)
+    node.par.Flip = node.par.Swapredblue = node.par.Copyalways = True
+    engine.publish(1, height=2, width=5)
+    engine.ring.buffer[engine.slot() + 4096] = 200  # the red of the first pixel in memory, the bottom left one
+    for _ in range(3):
+        cook(node)
+    assert node.image is not None and node.copies == 3
+    assert node.image[1, 0].tolist() == [2, 2, 200, 2] and node.image[:, 1, 0].tolist() == [1, 2]
 
 
 def test_the_page_is_not_written_at_every_cook(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     engine.publish()
-    node.cook()
+    cook(node)
     changes = node.par.Fps.changes
     for _ in range(5):
         engine.publish()
-        node.cook()
+        cook(node)
     assert node.par.Fps.changes == changes and node.copies == 6
-
-
-def test_the_stand_in_is_as_strict_as_touchdesigner(td: TouchDesigner) -> None:
-    node = td.script_top()
-    good = np.zeros((2, 2, 4), np.uint8)
-    with pytest.raises(AssertionError, match="outside"):
-        node.copyNumpyArray(good)
-    node._cooking = True
-    node.copyNumpyArray(good)
-    for bad in (good[::-1], good.astype(np.float64), good[..., 0], np.zeros((2, 2, 5), np.uint8)):
-        with pytest.raises(AssertionError):
-            node.copyNumpyArray(bad)

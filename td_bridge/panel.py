@@ -1,0 +1,247 @@
+"""What an engine says of itself (its panel), and what TouchDesigner's parameters make of it. Standard library only.
+
+The engine writes the file whole, as engine/panel.py says. Nothing here touches TouchDesigner: `rows` says which
+parameters there should be, `Settings` which values have to go which way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FORMAT = "utsushi.panel/1"
+RESEND_S = 1.0  # a change that nobody has answered is sent again
+STYLES = {"float": "Float", "int": "Int", "bool": "Toggle", "str": "Str", "menu": "Menu"}
+
+
+def home() -> Path:
+    """The folder in which engines leave their panels: as engine/session.py chooses it."""
+    if chosen := os.environ.get("UTSUSHI_HOME"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "utsushi"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "utsushi"
+    return Path.home() / ".local" / "state" / "utsushi"
+
+
+class PanelFile:
+    """The panel of one engine, read again when its file changes. `panel` is None while no engine has left one."""
+
+    def __init__(self, engine: str):
+        self.path = home() / f"{engine}.panel.json"
+        self.panel: dict[str, Any] | None = None
+        self._stamp: tuple[int, int] | None = None
+
+    def changed(self) -> bool:
+        """Look at the file; says whether `panel` is another one now. Never raises."""
+        try:
+            about = self.path.stat()
+            stamp = (about.st_mtime_ns, about.st_size)
+            if stamp == self._stamp:
+                return False
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            stamp, found = None, None
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            found = None
+        known, self._stamp = self.panel, stamp
+        self.panel = found
+        return found != known
+
+
+class Row(NamedTuple):
+    """One line of a page. `default` and `value` have `size` items."""
+
+    par: str
+    page: str
+    label: str
+    style: str
+    default: tuple[Any, ...]
+    value: tuple[Any, ...]
+    low: float | None = None
+    high: float | None = None
+    menu: tuple[str, ...] = ()
+    help: str = ""
+    address: str = ""
+    read_only: bool = False
+    listed: bool = False  # one text holds several values, with ';' between them
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters of this line: TouchDesigner numbers them from 1 where there are several."""
+        return [self.par] if len(self.value) == 1 else [f"{self.par}{index + 1}" for index in range(len(self.value))]
+
+
+def rows(panel: dict[str, Any]) -> list[Row]:
+    """The engine's live settings as lines, one page per node. A setting of a type unknown here is left out."""
+    found: list[Row] = []
+    for node in panel["nodes"]:
+        for about in node["parameters"]:
+            listed = about["most"] != about["size"]
+            if about["type"] not in STYLES or (listed and about["type"] != "str"):
+                continue
+            default, value = _items(about, "default"), _items(about, "value")
+            name = _free(node["name"] + about["name"], {one for row in found for one in (row.par, *row.names)})
+            words = about["name"].replace("_", " ").capitalize()
+            found.append(Row(
+                name, node["name"], f"{words} ({about['unit']})" if about["unit"] else words, STYLES[about["type"]],
+                default, value, about["min"], about["max"], tuple(about["menu"] or ()), _help(about), about["address"],
+                listed=listed,
+            ))  # fmt: skip
+    return found
+
+
+def _items(about: dict[str, Any], key: str) -> tuple[Any, ...]:
+    value = about[key]
+    if about["most"] != about["size"]:
+        return ("; ".join(value) if isinstance(value, list) else value or "",)
+    value = value if about["size"] > 1 else [value]
+    make: Any = {"float": float, "int": int, "bool": bool}.get(
+        about["type"], lambda one: "" if one is None else str(one)
+    )
+    return tuple(make(one) for one in value)
+
+
+def _free(words: str, taken: set[str]) -> str:
+    """A parameter's name as TouchDesigner wants it: one capital, then small letters and digits; and not `taken`."""
+    name = "N" + re.sub("[^a-z0-9]", "", words.lower())
+    while name in taken:
+        name += "x"
+    return name
+
+
+def _help(about: dict[str, Any]) -> str:
+    low, high = about["min"], about["max"]
+    more = "more than " if about.get("exclusive_min") else ""
+    limits = {
+        (True, True): f"{more}{low} to {high}", (True, False): f"{more or 'at least '}{low}",
+        (False, True): f"at most {high}", (False, False): "",
+    }[low is not None, high is not None]  # fmt: skip
+    return ". ".join(part for part in (about["help"], limits, f"OSC: {about['address']}") if part)
+
+
+def lay_out(owner: Any, lines: list[Row]) -> None:
+    """Make the parameters that `lines` name on `owner`. One that is there keeps its value, or its expression."""
+    for row in lines:
+        there = [owner.par[name] for name in row.names]
+        fresh = any(par is None or par.style != row.style for par in there)
+        if fresh:
+            page = owner.appendCustomPage(row.page)
+            sized = {"size": len(row.value)} if len(row.value) > 1 else {}
+            there = list(getattr(page, "append" + row.style)(row.par, label=row.label, **sized))
+        for par, default, value in zip(there, row.default, row.value, strict=True):
+            _describe(par, row, default)
+            if fresh and row.style not in ("Pulse", "Header"):
+                par.val = value
+
+
+def _describe(par: Any, row: Row, default: Any) -> None:
+    par.label, par.help, par.readOnly = row.label, row.help, row.read_only
+    if row.menu:
+        par.menuNames = par.menuLabels = list(row.menu)
+    if row.style in ("Float", "Int"):  # the slider's ends; a value beyond them is refused with a sentence, not clamped
+        low = row.low if row.low is not None else min(0, *row.default)
+        high = row.high if row.high is not None else max(1, *(2 * one for one in row.default))
+        par.min, par.max, par.normMin, par.normMax = low, high, low, high
+    if row.style not in ("Pulse", "Header"):
+        par.default = default
+
+
+class Settings:
+    """What the engine holds and what TouchDesigner's parameters should show, by OSC address.
+
+    mine: addresses that the artist has set here; a new engine is given those values again.
+    version: of the last change of ours that the engine has taken.
+    """
+
+    def __init__(self, mine: list[str]):
+        self.mine = set(mine)
+        self.rows: list[Row] = []
+        self.version = 0
+        self.show: set[str] = set()  # whose value in TouchDesigner has to become the engine's
+        self._held: dict[str, tuple[Any, ...]] = {}
+        self._sent: dict[str, tuple[tuple[Any, ...], float]] = {}  # not answered yet
+        self._versions: dict[str, int] = {}
+        self._session = 0
+
+    def load(self, panel: dict[str, Any] | None) -> bool:
+        """Take over what a panel says; says whether it is another engine than before."""
+        if panel is None:
+            self.rows, self._sent, self._session = [], {}, 0
+            return False
+        new, self._session = panel["session"] != self._session, panel["session"]
+        self.rows = rows(panel)
+        if new:
+            self._sent = {}
+            self._versions = {}
+        versions = {one["address"]: one["version"] for node in panel["nodes"] for one in node["parameters"]}
+        for row in self.rows:
+            self.learn(row.address, row.value, versions[row.address])
+        return new
+
+    def row_of(self, par: str) -> Row | None:
+        return next((row for row in self.rows if par in row.names), None)
+
+    def learn(self, address: str, values: tuple[Any, ...], version: int) -> None:
+        """The engine holds these values. The panel's file comes later than OSC, so what is older is left out."""
+        if version < self._versions.get(address, 0):
+            return
+        self._versions[address] = version
+        if address not in self._held or not same(self._held[address], values):
+            self.show.add(address)
+        self._held[address] = values
+
+    def held(self, address: str) -> tuple[Any, ...]:
+        return self._held[address]
+
+    def to_show(self) -> list[Row]:
+        """Lines whose parameters have to be set to `held`, once each."""
+        due = [row for row in self.rows if row.address in self.show and row.address not in self._sent]
+        self.show -= {row.address for row in due}
+        return due
+
+    def edit(self, address: str, values: tuple[Any, ...], by_hand: bool = True) -> bool:
+        """A parameter in TouchDesigner has these values now; says whether they have to be sent."""
+        under_way = self._sent.get(address, (None, 0.0))[0]
+        if same(under_way if under_way is not None else self._held.get(address), values):
+            return False
+        self._sent[address] = (values, time.monotonic())
+        if by_hand:
+            self.mine.add(address)
+        return True
+
+    def answer(self, ok: bool, address: str, version: int) -> bool:
+        """The engine has answered; says whether it has refused a change of ours, which is then taken back."""
+        if address not in self._sent:
+            return False
+        values, _ = self._sent.pop(address)
+        self.show.add(address)
+        if ok:
+            self._held[address], self._versions[address], self.version = values, version, version
+        else:
+            self.mine.discard(address)
+        return not ok
+
+    def overdue(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """Changes to send again: a datagram may be lost."""
+        now = time.monotonic()
+        late = [(address, values) for address, (values, at) in self._sent.items() if now - at > RESEND_S]
+        for address, values in late:
+            self._sent[address] = (values, now)
+        return late
+
+
+def same(first: tuple[Any, ...] | None, second: tuple[Any, ...] | None) -> bool:
+    """Equal, for floats as OSC carries them: 32 bits."""
+    if first is None or second is None or len(first) != len(second):
+        return False
+    return all(
+        abs(a - b) <= 1e-6 * max(1.0, abs(a), abs(b)) if isinstance(a, float) or isinstance(b, float) else a == b
+        for a, b in zip(first, second, strict=True)
+    )
