@@ -24,8 +24,8 @@ from engine.shm import Segment
 def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Engine]]:
     engines: list[Engine] = []
 
-    def launch(nodes: str, mode: str = "live", *arguments: str) -> Engine:
-        engines.append(Engine(tmp_path, nodes, mode, *arguments))
+    def launch(nodes: str, mode: str = "live", *arguments: str, **how: str) -> Engine:
+        engines.append(Engine(tmp_path, nodes, mode, *arguments, **how))
         return engines[-1]
 
     yield launch

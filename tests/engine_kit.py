@@ -24,9 +24,9 @@ NAME = f"e{os.getpid() % 100000}"
 class Engine:
     """An engine in a process of its own, with nodes from tests/faults."""
 
-    def __init__(self, folder: Path, nodes: str, mode: str = "live", *arguments: str):
+    def __init__(self, folder: Path, nodes: str, mode: str = "live", *arguments: str, osc: str = "{port: 0}"):
         self.folder, self.config = folder, folder / "config.yaml"
-        self.config.write_text(f"engine: {{name: {NAME}, mode: {mode}, osc: {{port: 0}}}}\nnodes:\n{nodes}")
+        self.config.write_text(f"engine: {{name: {NAME}, mode: {mode}, osc: {osc}}}\nnodes:\n{nodes}")
         self.log = folder / "output.txt"
         environment = {
             **os.environ,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine import bus, config, life, process, rings, supervisor
+from engine import osc as gateway
 from engine.supervisor import Supervisor
 
 NAME = f"v{os.getpid() % 100000}"
@@ -47,17 +48,25 @@ class Process:
 class Show:
     """A supervisor, and hands to move its world with."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, nodes: str = NODES, mode: str = "live", port: int = 0):
+    def __init__(
+        self,
+        folder: Path,
+        patch: pytest.MonkeyPatch,
+        nodes: str = NODES,
+        mode: str = "live",
+        port: int = 0,
+        osc: str = "{port: 0}",
+    ):
         self.ns = 1000 * SECOND
         self.processes: list[Process] = []
         self.refuse: OSError | None = None
         self.said: list[str] = []
-        for module in (supervisor, life, rings):
+        for module in (supervisor, life, rings, gateway):
             patch.setattr(module, "now_ns", lambda: self.ns)
         patch.setattr(process, "start", self._start)
         patch.setattr(process, "kill_tree", self._kill)
         path = folder / "show.yaml"
-        path.write_text(f"engine: {{name: {NAME}, mode: {mode}, port: {port}, osc: {{port: 0}}}}\nnodes:\n{nodes}")
+        path.write_text(f"engine: {{name: {NAME}, mode: {mode}, port: {port}, osc: {osc}}}\nnodes:\n{nodes}")
         self.engine = Supervisor(config.load(path), self.said.append)
         self.sent: list[tuple[bytes, bus.Message]] = []
         self.inbox: list[tuple[bytes, bus.AnyMessage]] = []
