@@ -17,7 +17,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
-import cv2
 import numpy as np
 from pydantic import Field
 
@@ -27,7 +26,6 @@ from engine.errors import BadInput, EngineError, Unrecoverable
 from engine.frame import Frame
 from engine.node import Latest, NodeConfig, live
 from nodes.camera.backoff import Backoff
-from nodes.output.fit import fit_rgba
 from nodes.output.pixels import pixels
 
 Side = Annotated[int, Field(ge=16, le=16384)]
@@ -85,6 +83,11 @@ class SinkNode(node.Node):
         raise NotImplementedError
 
     def setup(self) -> None:
+        import cv2
+
+        from nodes.output.fit import fit_rgba
+
+        self._fit_rgba, self._cv2 = fit_rgba, cv2
         self._sink: Sink = self.sink()
         self._size: tuple[int, int] | None = None  # (width, height) at which the sink is open
         self._buffers = [np.empty((0, 0, 4), np.uint8)]
@@ -123,12 +126,12 @@ class SinkNode(node.Node):
         if self._buffers[0].shape != (height, width, 4):
             self._buffers = [np.empty((height, width, 4), np.uint8) for _ in range(2)]
         picture, other = self._buffers
-        fit_rgba(image, self.config.fit, picture)
+        self._fit_rgba(image, self.config.fit, picture)
         if self._sink.pixel_format == "BGRA":
-            cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA, dst=other)
+            self._cv2.cvtColor(picture, self._cv2.COLOR_RGBA2BGRA, dst=other)
             picture, other = other, picture
         if self._sink.row_order == "BOTTOM_UP":
-            cv2.flip(picture, 0, dst=other)
+            self._cv2.flip(picture, 0, dst=other)
             picture = other
         return picture
 
