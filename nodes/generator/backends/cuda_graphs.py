@@ -62,10 +62,10 @@ class CudaGraphs:
         import torch
 
         with device_failures(), torch.inference_mode():
-            network = eager.network(path, "cuda")
+            self._network = eager.network(path, "cuda")  # graphs know where its weights lie, and do not keep them there
             self._stream = torch.cuda.Stream()
             self._done = torch.cuda.Event()
-            self._graphs = {batch: CudaGraph(network, batch, self._stream) for batch in BATCHES}
+            self._graphs = {batch: CudaGraph(self._network, batch, self._stream) for batch in BATCHES}
 
     def run(self, points: np.ndarray, out: np.ndarray) -> None:
         import torch
