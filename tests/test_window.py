@@ -170,7 +170,7 @@ def test_the_text_names_who_does_not_run(windows, clock):
         image = frame(RGB, seq, capture_ns=clock.ns - 5_000_000)
         node.step(image)
     first, *others = node.text(image, clock.ns)
-    assert first.startswith("160 x 90   50 fps   5 ms old")
+    assert first.startswith("160 x 90 · 50 fps · 5 ms old")
     assert others == ["camera: camera 0 is not there", "generator: starting"]
 
 

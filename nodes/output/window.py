@@ -70,6 +70,6 @@ class Window(SinkNode, Node):
         age = f"{age_ns / 1e6:.0f} ms old" if age_ns < OLD_NS else f"no new picture for {age_ns / 1e9:.0f} s"
         troubled = [node for node in self.health() if node.phase != "RUNNING" and node.name != self.name]
         return [
-            f"{width} x {height}   {rate:.0f} fps   {age}   [H] text  [F] full screen",
+            f"{width} x {height} · {rate:.0f} fps · {age} · [H] text [F] full screen",
             *(f"{node.name}: {node.text or node.phase.lower()}" for node in troubled),
         ]
