@@ -16,7 +16,7 @@ BLAZEPOSE = (
 STATES = ("WAITING", "LIVE", "HELD", "PLACEHOLDER", "STALE", "STOPPED", "MISMATCH", "ERROR")
 
 
-def of_info(reader: Any, engine: bool, set_version: int, progress: float) -> dict[str, float]:
+def of_info(reader: Any, set_version: int, progress: float) -> dict[str, float]:
     """How it goes. The channels are always the same ones.
 
     state: the place in STATES, -1 without a reader. param_version: of the picture that is shown; once it has reached
@@ -36,7 +36,7 @@ def of_info(reader: Any, engine: bool, set_version: int, progress: float) -> dic
     )
     state = STATES.index(reader.state) if reader is not None and reader.state in STATES else -1
     return {
-        "engine": float(engine), "state": float(state), **{name: float(getattr(reader, name, 0)) for name in names},
+        "state": float(state), **{name: float(getattr(reader, name, 0)) for name in names},
         "set_version": float(set_version), "progress": float(progress),
     }  # fmt: skip
 

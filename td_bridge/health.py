@@ -12,7 +12,7 @@ COLUMNS = ("state", "fps", "step_ms", "skipped", "restarts")
 class Health:
     """`hear` takes what the OSC In DAT receives; the rest says what is known, and nothing once it has gone silent.
 
-    state, text: of the engine. progress: 0 to 1, of an offline run, or -1. log: (level, node, text) lines not taken yet.
+    state, text: of the engine. progress: 0 to 1, of an offline run, or -1. log: (level, node, text), not taken yet.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Health:
     def missing(self) -> str:
         """Who does not do its work, and why, in a sentence; empty when everybody does."""
         nodes = {} if self.silent else self._nodes
-        absent = [name for name, node in nodes.items() if node["state"] not in ("RUNNING", "FINISHED", "")]
+        absent = [name for name, node in nodes.items() if node["state"] not in ("RUNNING", "FINISHED", "PAUSED", "")]
         if not absent:
             return ""
         why = "; ".join(f"{name}: {nodes[name]['text'] or nodes[name]['state'].lower()}" for name in absent)
@@ -70,3 +70,18 @@ class Health:
 
 def _short(value: Any) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def sentence(reader: Any, launcher: Any, engine: str, missing: str) -> str:
+    """How it goes, for the status line. reader: of the picture, or None. engine: its name, empty while off."""
+    if not engine:
+        return "Off. 'Active' begins it again."
+    if launcher.state in ("STARTING", "STOPPING", "FAILED"):
+        return launcher.message
+    if reader is None:
+        return "Looking for the engine."
+    if "run_engine.py" in reader.message:  # it says how to start one by hand
+        return f"{reader.message} Or press 'Start' on the page 'Engine'."
+    if missing or reader.message:
+        return " ".join(part for part in (reader.message, missing) if part)
+    return f"{reader.state}: {reader.fps:.0f} pictures per second, {reader.latency_ms:.0f} ms from capture to here."

@@ -1,7 +1,7 @@
 """What an engine says of itself (its panel), and what TouchDesigner's parameters make of it. Standard library only.
 
 The engine writes the file whole, as engine/panel.py says. Nothing here touches TouchDesigner: `rows` says which
-parameters there should be, `Settings` which values have to go which way.
+parameters there should be, `lay_out` makes them on an operator; settings.py says which values go which way.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import json
 import os
 import re
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 FORMAT = "utsushi.panel/1"
-RESEND_S = 1.0  # a change that nobody has answered is sent again
 STYLES = {"float": "Float", "int": "Int", "bool": "Toggle", "str": "Str", "menu": "Menu"}
 
 
@@ -76,6 +74,19 @@ class Row(NamedTuple):
     def names(self) -> list[str]:
         """The parameters of this line: TouchDesigner numbers them from 1 where there are several."""
         return [self.par] if len(self.value) == 1 else [f"{self.par}{index + 1}" for index in range(len(self.value))]
+
+    def to_osc(self, values: tuple[Any, ...]) -> list[Any]:
+        """The parameters' values as OSC arguments."""
+        if self.listed:
+            return [part.strip() for part in values[0].split(";")]
+        return [int(value) if self.style == "Toggle" else value for value in values]
+
+    def from_osc(self, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """OSC arguments as the parameters' values; None where they do not fit."""
+        if self.listed:
+            return ("; ".join(str(value) for value in values),)
+        make: Any = {"Float": float, "Int": int, "Toggle": bool}.get(self.style, str)
+        return tuple(make(value) for value in values) if len(values) == len(self.value) else None
 
 
 def rows(panel: dict[str, Any]) -> list[Row]:
@@ -151,97 +162,3 @@ def _describe(par: Any, row: Row, default: Any) -> None:
         par.min, par.max, par.normMin, par.normMax = low, high, low, high
     if row.style not in ("Pulse", "Header"):
         par.default = default
-
-
-class Settings:
-    """What the engine holds and what TouchDesigner's parameters should show, by OSC address.
-
-    mine: addresses that the artist has set here; a new engine is given those values again.
-    version: of the last change of ours that the engine has taken.
-    """
-
-    def __init__(self, mine: list[str]):
-        self.mine = set(mine)
-        self.rows: list[Row] = []
-        self.version = 0
-        self.show: set[str] = set()  # whose value in TouchDesigner has to become the engine's
-        self._held: dict[str, tuple[Any, ...]] = {}
-        self._sent: dict[str, tuple[tuple[Any, ...], float]] = {}  # not answered yet
-        self._versions: dict[str, int] = {}
-        self._session = 0
-
-    def load(self, panel: dict[str, Any] | None) -> bool:
-        """Take over what a panel says; says whether it is another engine than before."""
-        if panel is None:
-            self.rows, self._sent, self._session = [], {}, 0
-            return False
-        new, self._session = panel["session"] != self._session, panel["session"]
-        self.rows = rows(panel)
-        if new:
-            self._sent = {}
-            self._versions = {}
-        versions = {one["address"]: one["version"] for node in panel["nodes"] for one in node["parameters"]}
-        for row in self.rows:
-            self.learn(row.address, row.value, versions[row.address])
-        return new
-
-    def row_of(self, par: str) -> Row | None:
-        return next((row for row in self.rows if par in row.names), None)
-
-    def learn(self, address: str, values: tuple[Any, ...], version: int) -> None:
-        """The engine holds these values. The panel's file comes later than OSC, so what is older is left out."""
-        if version < self._versions.get(address, 0):
-            return
-        self._versions[address] = version
-        if address not in self._held or not same(self._held[address], values):
-            self.show.add(address)
-        self._held[address] = values
-
-    def held(self, address: str) -> tuple[Any, ...]:
-        return self._held[address]
-
-    def to_show(self) -> list[Row]:
-        """Lines whose parameters have to be set to `held`, once each."""
-        due = [row for row in self.rows if row.address in self.show and row.address not in self._sent]
-        self.show -= {row.address for row in due}
-        return due
-
-    def edit(self, address: str, values: tuple[Any, ...], by_hand: bool = True) -> bool:
-        """A parameter in TouchDesigner has these values now; says whether they have to be sent."""
-        under_way = self._sent.get(address, (None, 0.0))[0]
-        if same(under_way if under_way is not None else self._held.get(address), values):
-            return False
-        self._sent[address] = (values, time.monotonic())
-        if by_hand:
-            self.mine.add(address)
-        return True
-
-    def answer(self, ok: bool, address: str, version: int) -> bool:
-        """The engine has answered; says whether it has refused a change of ours, which is then taken back."""
-        if address not in self._sent:
-            return False
-        values, _ = self._sent.pop(address)
-        self.show.add(address)
-        if ok:
-            self._held[address], self._versions[address], self.version = values, version, version
-        else:
-            self.mine.discard(address)
-        return not ok
-
-    def overdue(self) -> list[tuple[str, tuple[Any, ...]]]:
-        """Changes to send again: a datagram may be lost."""
-        now = time.monotonic()
-        late = [(address, values) for address, (values, at) in self._sent.items() if now - at > RESEND_S]
-        for address, values in late:
-            self._sent[address] = (values, now)
-        return late
-
-
-def same(first: tuple[Any, ...] | None, second: tuple[Any, ...] | None) -> bool:
-    """Equal, for floats as OSC carries them: 32 bits."""
-    if first is None or second is None or len(first) != len(second):
-        return False
-    return all(
-        abs(a - b) <= 1e-6 * max(1.0, abs(a), abs(b)) if isinstance(a, float) or isinstance(b, float) else a == b
-        for a, b in zip(first, second, strict=True)
-    )

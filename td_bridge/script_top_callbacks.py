@@ -1,6 +1,6 @@
 # ruff: noqa: F821
 # mypy: disable-error-code="name-defined"
-"""Callbacks of a Script TOP that shows one stream of a running Utsushi engine. docs/TOUCHDESIGNER.md says how it is set up.
+"""Callbacks of a Script TOP that shows one stream of a running Utsushi engine. Set-up: docs/TOUCHDESIGNER.md.
 
 `absTime`, `CookLevel`, `licenses` and `op` are TouchDesigner's own names. What must outlive one cook is kept in
 `sys.modules`: this module is made anew at every edit, and TouchDesigner's storage would be saved with the project.
@@ -42,9 +42,10 @@ def onSetupParameters(scriptOp):
         ("Int", "Skipped", "Skipped Pictures", 0, False),
         ("Int", "Restarts", "Restarts of the Engine", 0, False),
     ):
-        par, fresh = getattr(scriptOp.par, name, None), not hasattr(scriptOp.par, name)
+        fresh = not hasattr(scriptOp.par, name)
         if fresh:
-            par = getattr(scriptOp.appendCustomPage("Utsushi"), "append" + style)(name, label=label)[0]
+            getattr(scriptOp.appendCustomPage("Utsushi"), "append" + style)(name, label=label)
+        par = getattr(scriptOp.par, name)
         if style == "Menu":
             par.menuNames, par.menuLabels = list(COOK), list(COOK.values())
         par.default, par.readOnly = default, not is_setting
