@@ -4,6 +4,7 @@ python3 run_engine.py --setup           make .venv, install, fetch the models, t
 python3 run_engine.py --setup test      the same, then the tests
 python3 run_engine.py [--config FILE]   start the engine
 python3 run_engine.py performer ...     make a performer: record, extract, train, eval, export, bench
+python3 run_engine.py jobs FILE         run a chain of programs, such as configs/jobs.yaml
 python3 run_engine.py test [-k NAME]    the tests alone
 """
 
@@ -18,4 +19,5 @@ if __name__ == "__main__":
     from engine.setup.launch import launch
 
     TRAINING = "nodes.generator.training.commands"  # the engine itself knows no node
-    sys.exit(launch(sys.argv[1:], {"train": TRAINING, "performer": TRAINING}))
+    COMMANDS = {"train": TRAINING, "performer": TRAINING, "jobs": "engine.jobs.main", "notify": "engine.jobs.notify"}
+    sys.exit(launch(sys.argv[1:], COMMANDS))

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine import config as configs
-from engine import panel
+from engine import osc_reference, panel
 from engine.clock import now_ns
 from engine.errors import BadInput, EngineError, Exit
 from engine.frame import Frame
@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.command == "schema":
             replace_file(SCHEMA, configs.schema_text().encode())
-            print(f"Wrote {SCHEMA.relative_to(ROOT)}.")
+            replace_file(osc_reference.PAGE, osc_reference.renewed(osc_reference.PAGE.read_text("utf-8")).encode())
+            print(f"Wrote {SCHEMA.relative_to(ROOT)} and {osc_reference.PAGE.relative_to(ROOT)}.")
             return Exit.OK
         if options.command == "describe":
             sys.stdout.write(panel.text(panel.describe(configs.load(options.config, options.set))))
@@ -48,15 +49,16 @@ def command_parser() -> argparse.ArgumentParser:
         prog="run_engine.py",
         description="A person drives a generated figure, live.",
         epilog="Before all that: --setup [test | --no-run] installs what is needed; test runs the tests. "
+        "A chain of programs: jobs FILE; jobs --help says more. "
         "To make a performer: performer record | extract | train | eval | export | bench; performer --help says more.",
     )
     parser.add_argument("command", nargs="?", choices=["run", "describe", "schema"], default="run",
                         help="run (the default); describe: print the config's streams and live settings as JSON; "
-                        "schema: write the configs' JSON schema for editors")  # fmt: skip
+                        "schema: write the configs' JSON schema for editors, and docs/OSC.md")  # fmt: skip
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml", metavar="FILE",
                         help="what to run (default: configs/demo.yaml)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NODE.KEY=VALUE",
-                        help="another value for a setting of the config, as often as needed; engine.KEY=VALUE too")  # fmt: skip
+                        help="another value for one of the config's settings; may be repeated")  # fmt: skip
     parser.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds")
     parser.add_argument("--stats", type=Path, metavar="FILE.json", help="write what was counted when it ends")
     parser.add_argument("--snapshot", type=Path, metavar="FILE.png", help="write the last picture when it ends")

@@ -122,8 +122,9 @@ class JobClient:
         if not isinstance(event, dict) or event.get("format") != FORMAT or event.get("job") != self.job:
             return
         seq = event.get("seq")
-        known = isinstance(seq, int) and seq > self._seq and event.get("event") in CALLBACKS
-        if known and len(self._pending) < PENDING_MOST:
+        if not isinstance(seq, int) or str(event.get("event")) not in CALLBACKS:
+            return
+        if seq > self._seq and len(self._pending) < PENDING_MOST:
             self._pending[seq] = event
 
     def poll(self) -> None:

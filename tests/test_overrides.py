@@ -82,7 +82,7 @@ def test_what_is_no_setting_at_all(file: Path, given: str) -> None:
 
 
 def test_what_is_wrong_in_the_file_is_still_said_of_the_file(file: Path) -> None:
-    file.write_text(TEXT.replace("size: [640, 480]", "size: 3"))
+    file.write_text(TEXT.replace("size: [640, 480]", "size: 3"), encoding="utf-8")
     with pytest.raises(ConfigError, match="show.yaml:3:"):
         configs.load(file, ["camera.fps=25"])
     assert setting(file, "camera.size=[320, 240]")["size"] == (320, 240), "what is replaced is not complained of"

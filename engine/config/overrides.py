@@ -34,7 +34,7 @@ def override(source: YamlSource, text: str) -> None:
 
 
 def _value(source: YamlSource, text: str) -> Any:
-    """As YAML reads it where that is a number, a list or the like; all other text as it is: paths hold ` #` and `: `."""
+    """As YAML reads it where that is a number or a list; other text as it is, since paths hold ` #` and `: `."""
     found = source.read_value(text)
     plain_text = isinstance(found, str) and text.strip()[:1] not in ("'", '"')
     plain_block = isinstance(found, dict) and not text.strip().startswith("{")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import math
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NoReturn
@@ -80,6 +81,13 @@ class CommandEntry(BaseModel):
         return Command(name, argv, {key: entry.option(key) for key, entry in self.options.items()}, tuple(self.outputs))
 
 
+def not_there(program: str) -> str:
+    """Why a program cannot be started, or nothing."""
+    if program == "python" or shutil.which(program) or shutil.which(ROOT / program):
+        return ""
+    return f"there is no program {shown(program)}: neither on the PATH nor, as a path, from {ROOT} on"
+
+
 def own(name: str) -> Command | None:
     """A command of the project, named as it is typed after run_engine.py: "performer train"; the engine is "engine"."""
     first, *rest = name.split() or [""]
@@ -93,10 +101,12 @@ def own(name: str) -> Command | None:
     if _subparsers(parser):
         return None
     argv = (sys.executable, str(ROOT / "run_engine.py"), *(() if name == "engine" else (first, *rest)))
-    parser.error = _complain  # type: ignore[assignment, method-assign]
+    parser.error = _complain
     if name == "engine":
-        return Command(name, argv, _options(parser), more=_setting, check=lambda words: _written(parser, words))
-    return Command(name, argv, _options(parser), check=lambda words: _looked_at(parser, words))
+        return Command(
+            name, argv, _options(parser), own=True, more=_setting, check=lambda words: _written(parser, words)
+        )  # fmt: skip
+    return Command(name, argv, _options(parser), own=True, check=lambda words: _looked_at(parser, words))
 
 
 def _complain(message: str) -> NoReturn:

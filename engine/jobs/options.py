@@ -43,6 +43,7 @@ class Command:
     argv: tuple[str, ...]
     options: dict[str, Option]
     prints: tuple[str, ...] = ()
+    own: bool = False  # of the project: its outputs are files
     more: Callable[[str], Option | None] = lambda key: None
     check: Callable[[Sequence[str]], dict[str, str]] = lambda words: {}
 
@@ -73,7 +74,7 @@ class Words:
 
 
 def words_of(command: Command, rows: Sequence[Row]) -> Words:
-    """The command's words for these rows. Rows of which the value is not known yet are checked as far as they can be."""
+    """The command's words for these rows. Rows whose value is not known yet are checked as far as they can be."""
     made = Words()
     typed: list[str] = []
     alone: dict[str, list[str]] = {key: [] for key, option in command.options.items() if option.word == ALONE}

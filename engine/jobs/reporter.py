@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,13 @@ LOGS_MOST = 100  # events of kind `log` that the file keeps; the stages' log fil
 
 
 class Reporter:
-    """Numbers a job's events from 1. `say` collects; `flush` writes and sends what has come together."""
+    """Numbers a job's events from 1. `say` collects; `flush` writes, shows and sends what has come together."""
 
-    def __init__(self, job: str, status: Path, notify: tuple[str, int] | None = None):
-        self.job, self.status, self._notify = job, status, notify
+    def __init__(
+        self, job: str, status: Path, notify: tuple[str, int] | None = None,
+        show: Callable[[dict[str, Any]], None] = lambda event: None,
+    ):  # fmt: skip
+        self.job, self.status, self._notify, self._show = job, status, notify, show
         self._seq = 0
         self._state = "running"
         self._kept: list[dict[str, Any]] = []
@@ -75,6 +78,7 @@ class Reporter:
         with suppress(OSError):
             replace_file(self.status, json.dumps(state, ensure_ascii=False).encode("utf-8", "replace"))
         for event in fresh:
+            self._show(event)
             self._send(json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
 
     def _send(self, datagram: bytes) -> None:

@@ -1,0 +1,117 @@
+"""One program of a chain: started without a shell, read through its log file, and ended with all that it started.
+
+It writes into a file that is read here, so no pipe can fill up, no thread waits, and what it said survives it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from engine.clock import now_ns
+from engine.process import ROOT, end_with_parent
+
+ASK_S, TERMINATE_S = 5.0, 2.0  # how long it may take after being asked, and after being terminated
+READ_MOST = 1 << 20  # bytes of output looked at in one go
+
+
+class Child:
+    """log: what it prints goes there. Raises OSError when it cannot be started."""
+
+    def __init__(self, words: Sequence[str], log: Path):
+        environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+        options: dict = {"start_new_session": True}
+        if sys.platform == "linux":
+            options["preexec_fn"] = end_with_parent  # also when we are killed; no thread of ours can hold a lock here
+        if sys.platform == "win32":  # with our console, which may have no window: Ctrl+Break reaches no other
+            options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        with open(log, "wb") as output:
+            self.process = subprocess.Popen(
+                list(words),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                **options,
+            )
+        self._log = open(log, "rb")  # noqa: SIM115  (closed in `close`)
+        self._half = b""
+        self._family: dict[int, psutil.Process] = {}
+        self._stopping_ns = 0
+        self._done = 0  # steps of stopping
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self.process.poll()
+
+    def lines(self) -> list[str]:
+        """What it has printed since the last call. A line that it goes on overwriting (\\r) counts each time."""
+        data = self._half + self._log.read(READ_MOST)
+        *whole, self._half = data.replace(b"\r", b"\n").split(b"\n")
+        return [text for line in whole if (text := line.decode("utf-8", "replace").strip())]
+
+    def last_lines(self) -> list[str]:
+        """Once it has ended: all that is left, whole line or not."""
+        found: list[str] = []
+        while fresh := self._log.read(READ_MOST):
+            self._half += fresh
+        self._half += b"\n"
+        return found + self.lines()
+
+    def stop(self) -> None:
+        """Call again and again until it has ended: asks it, then terminates it, then kills it and its whole tree."""
+        self._stopping_ns = self._stopping_ns or now_ns()
+        waited = (now_ns() - self._stopping_ns) / 1e9
+        steps = ((0.0, self._ask), (ASK_S, self._terminate), (ASK_S + TERMINATE_S, self.kill))
+        if self._done < len(steps) and waited >= steps[self._done][0]:
+            self._remember()
+            steps[self._done][1]()
+            self._done += 1
+
+    def kill(self) -> None:
+        """At once, with everything that it is known to have started."""
+        self._remember()
+        if sys.platform != "win32":
+            with suppress(OSError):  # its group outlives it as long as anyone is in there
+                os.killpg(self.process.pid, signal.SIGKILL)
+        for member in self._family.values():
+            with suppress(psutil.Error):
+                member.kill()
+
+    def close(self) -> None:
+        """After its end. One that was stopped leaves nothing behind."""
+        if self._stopping_ns:
+            self.kill()
+        self._log.close()
+
+    def _remember(self) -> None:
+        """Who belongs to it: whoever loses a parent on the way is not found any more."""
+        with suppress(psutil.Error):
+            itself = psutil.Process(self.process.pid) if self.code is None else None
+            known = [*self._family.values(), *([itself] if itself else [])]
+            for parent in known:
+                with suppress(psutil.Error):
+                    self._family |= {member.pid: member for member in [parent, *parent.children(recursive=True)]}
+
+    def _ask(self) -> None:
+        with suppress(OSError):
+            if sys.platform == "win32":
+                self.process.send_signal(signal.CTRL_BREAK_EVENT)
+            else:
+                self.process.send_signal(signal.SIGINT)
+
+    def _terminate(self) -> None:
+        if sys.platform == "win32":  # there is nothing in between
+            self.kill()
+            return
+        with suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGTERM)
