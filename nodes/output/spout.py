@@ -2,7 +2,8 @@
 
 Written to the documentation of the package SpoutGL 0.1.1 and of the Spout SDK; NOT RUN HERE, for want of a Windows
 machine with a graphics card. (Under Wine 8 the package takes these calls, and no receiver connects.) Its arguments have
-no names and stand for: sendImage(pixels, width, height, GL format, invert, host FBO). Source: github.com/jlai/Python-SpoutGL (examples/image/sender.py), leadedge.github.io/spout-docs.
+no names and stand for: sendImage(pixels, width, height, GL format, invert, host FBO).
+Source: github.com/jlai/Python-SpoutGL (examples/image/sender.py), leadedge.github.io/spout-docs.
 """
 
 from __future__ import annotations
