@@ -52,7 +52,7 @@ TOLD = (
         "level, node, text",
         "a line as it stands on the engine's screen: INFO, WARNING, ERROR or CRITICAL",
         "each time",
-        '"WARNING" "pose" "pose died. Starting it again in 0.1 s."',
+        '"WARNING" "pose" "pose was killed by signal 9. Starting it again in 0.1 s."',
     ),
     (
         "/utsushi/status/NODE/state",

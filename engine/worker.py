@@ -162,6 +162,7 @@ class Worker:
                 time.sleep(min(left, LONGEST_WAIT_S))
                 if left > LONGEST_WAIT_S:
                     return None
+                self.idle()  # what was set meanwhile is for this picture already
             self.pacer.advance()
             for port in self.readers:
                 self._read(port)

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -260,6 +261,19 @@ def test_a_frame_carries_the_settings_it_was_made_with(kit: Kit) -> None:
     kit.worker(Scripted, publish).run()
     newest = kit.rings.newest("camera")
     assert newest is not None and newest.param_version == 7
+
+
+def test_what_is_set_while_a_paced_node_waits_is_for_the_next_picture_already(kit: Kit) -> None:
+    gains = []
+    made = kit.worker(Paced, lambda node: gains.append(node.config.gain), lambda node: gains.append(node.config.gain))
+    said: list[Any] = []
+    kit.patch.setattr(made.bus, "receive", lambda: said.pop() if said else None)
+    kit.patch.setattr(
+        worker.time, "sleep", lambda _: said.append(bus.Set(node="mirror", values={"gain": 5}, version=8))
+    )
+    made.pacer = SimpleNamespace(remaining_s=lambda: 0.01, advance=lambda: None)  # type: ignore[assignment]
+    made._turn()
+    assert gains == [5]
 
 
 # --- ending, and being told ---
