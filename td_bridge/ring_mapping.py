@@ -120,7 +120,7 @@ if sys.platform == "win32":
         region = _Region()
         kernel.VirtualQuery(address, ctypes.byref(region), ctypes.sizeof(region))
         area = (ctypes.c_ubyte * region.size).from_address(address)
-        weakref.finalize(area, kernel.UnmapViewOfFile, address)
+        weakref.finalize(area, kernel.UnmapViewOfFile, address).atexit = False  # views may live on; Windows unmaps
         return memoryview(area).cast("B").toreadonly()
 
 else:

@@ -95,7 +95,7 @@ def test_the_bridge_reads_beside_the_engine_through_its_death_and_its_end(stage:
 
     # The bridge keeps no handle, so that names go with the engine; another program may keep one.
     holder = stage.windows.python(PROGRAMS / "holder.py", NAME)
-    assert holder.ask() == "held"
+    assert holder.hear() == "held"
     engine.kill()
     until(lambda: not stage.workers(), 20)
     about = json.loads(bridge.ask("until STALE"))
@@ -106,7 +106,7 @@ def test_the_bridge_reads_beside_the_engine_through_its_death_and_its_end(stage:
     seen, about = stage.take(bridge, 30, (200, 160))
     assert rising(seen, 1000) and (about["state"], about["restarts"]) == ("LIVE", 1)
 
-    (port,) = re.findall(r"control port (\d+)", engine.ask())
+    (port,) = re.findall(r"control port (\d+)", engine.hear())
     client = Client(int(port))
     client.send(Stop())
     assert engine.process.wait(20) == 0

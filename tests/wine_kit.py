@@ -17,6 +17,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "utsu
 FOLDER = Path(os.environ.get("UTSUSHI_WINDOWS_PYTHON") or CACHE)
 PROGRAMS = ROOT / "tests" / "wine"
 ANSWER_S = 60.0
+ENDED = "(it has ended)"
 ALWAYS = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
 needs_wine = pytest.mark.skipif(
@@ -46,20 +47,25 @@ class Program:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self._lines.put(line.rstrip("\r\n"))
-        self._lines.put("(it has ended)")
+        self._lines.put(ENDED)
 
-    def ask(self, line: str = "") -> str:
-        """What it says to a line; "" only listens."""
+    def tell(self, line: str) -> None:
         assert self.process.stdin is not None
-        if line:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> str:
+        """The next line that it says."""
         try:
             self.said.append(self._lines.get(timeout=ANSWER_S))
         except Empty:
-            raise AssertionError(f"no answer to {line!r}; before that: {self.said}") from None
-        assert self.said[-1] != "(it has ended)", "\n".join(self.said)
+            raise AssertionError(f"it is silent; before that it said: {self.said}") from None
+        assert self.said[-1] != ENDED, "\n".join(self.said)
         return self.said[-1]
+
+    def ask(self, line: str) -> str:
+        self.tell(line)
+        return self.hear()
 
     def kill(self) -> None:
         """As by TerminateProcess. Idempotent."""

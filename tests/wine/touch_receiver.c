@@ -4,6 +4,7 @@ It shares no code with the sender: the structures below are what Derivative's sa
 them out. One command a line on stdin, one answer a line on stdout:
 
     get FILE     look once, as the TOP does in a cook: what the header says, with the pixels in FILE; or "none", "busy"
+    watch COUNT  look COUNT times, and say how many pictures changed, and how many were not of one value all over
     hold, free   take the data mutex and let go of it
     quit
 
@@ -13,6 +14,7 @@ them out. One command a line on stdin, one answer a line on stdout:
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -110,6 +112,23 @@ static void get(const char *path) {
     ReleaseMutex(data_mutex);
 }
 
+/* Pictures of one value, each another one: what is mixed was torn. */
+static void watch(int count) {
+    int changes = 0, torn = 0, last = -1;
+    for (; count > 0; count--) {
+        if (!follow_info() || !data || !lock(data_mutex)) continue;
+        Header *header = data;
+        unsigned char *image = (unsigned char *)data + header->dataOffset;
+        int64_t same = 0;
+        while (same < header->dataSize && image[same] == image[0]) same++;
+        torn += same < header->dataSize;
+        changes += last != image[0];
+        last = image[0];
+        ReleaseMutex(data_mutex);
+    }
+    printf("%d changes, %d torn\n", changes, torn);
+}
+
 int main(int count, char **words) {
     char line[512];
     if (count != 3) return 2;
@@ -119,6 +138,7 @@ int main(int count, char **words) {
     while (fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\r\n")] = 0;
         if (!strncmp(line, "get ", 4)) get(line + 4);
+        else if (!strncmp(line, "watch ", 6)) watch(atoi(line + 6));
         else if (!strcmp(line, "hold")) puts(lock(data_mutex) ? "held" : "busy");
         else if (!strcmp(line, "free")) ReleaseMutex(data_mutex), puts("free");
         else break;

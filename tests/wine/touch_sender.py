@@ -1,6 +1,7 @@
 """A sender to be told what to do, on Windows' Python: one command a line on stdin, one answer a line on stdout.
 
 open WIDTH HEIGHT | resize WIDTH HEIGHT | write SEED | answered | close
+flood COUNT    writes COUNT pictures without a pause, each of one value
 half    takes the mutex and overwrites half of the picture, as one that is killed then leaves it
 
 touch_sender.py NAME INFO
@@ -38,6 +39,9 @@ for line in sys.stdin:
             getattr(sender, command)(*size)
         elif command == "write":
             sender.write(picture(int(numbers[0])))
+        elif command == "flood":
+            for number in range(int(numbers[0])):
+                sender.write(np.full((size[1], size[0], 4), number % 256, np.uint8))
         elif command == "answered":
             answer = sender.answered
         elif command == "close":
