@@ -271,6 +271,7 @@ def test_what_is_set_while_a_paced_node_waits_is_for_the_next_picture_already(ki
     kit.patch.setattr(
         worker.time, "sleep", lambda _: said.append(bus.Set(node="mirror", values={"gain": 5}, version=8))
     )
+    made.node.setup()
     made.pacer = SimpleNamespace(remaining_s=lambda: 0.01, advance=lambda: None)  # type: ignore[assignment]
     made._turn()
     assert gains == [5]
