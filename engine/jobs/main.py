@@ -18,7 +18,7 @@ from engine import job
 from engine.errors import ConfigError, EngineError, Exit
 from engine.jobs import plan as plans
 from engine.jobs.notify import loopback_address
-from engine.jobs.reporter import Reporter
+from engine.jobs.reporter import TEXT_MOST, Reporter
 from engine.jobs.runner import Runner
 from engine.process import ROOT
 from engine.progress import Line, duration
@@ -41,17 +41,19 @@ def main(argv: Sequence[str]) -> int:
     except (EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.BAD_INPUT
-    reporter = Reporter(status.stem, status, options.notify, _Screen().show)
     try:
         plan = plans.read(file)
     except ConfigError as error:
-        reporter.say("", "failed", str(error), exit_code=int(error.exit_code))
+        print(f"error: {error}", file=sys.stderr)
+        reporter = Reporter(status.stem, status, options.notify)
+        reporter.say("", "failed", str(error)[:TEXT_MOST], exit_code=int(error.exit_code))
         reporter.close()
         return error.exit_code
     if options.check:
         print(f"{file} is good: {len(plan.stages)} stages, from {plan.first} on.")
         return Exit.OK
     job.contain()
+    reporter = Reporter(status.stem, status, options.notify, _Screen().show)
     return _run(Runner(plan, reporter), status.with_suffix(".cancel"), options.parent)
 
 

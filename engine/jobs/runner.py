@@ -12,7 +12,7 @@ from engine.jobs import printed
 from engine.jobs.child import Child
 from engine.jobs.options import Words
 from engine.jobs.plan import Plan, Stage
-from engine.jobs.reporter import Reporter
+from engine.jobs.reporter import TEXT_MOST, Reporter
 from engine.process import ROOT
 from engine.setup.launch import INTERRUPTED
 
@@ -133,7 +133,7 @@ class Runner:
             return
         child.close()
         self._try = None
-        tail = "\n".join(now.tail)
+        tail = "\n".join(now.tail)[-TEXT_MOST:]
         if now.ending == "cancelled":
             self._reporter.say(stage.name, "cancelled", self._cancelled, exit_code=code, attempt=now.number)
             self._end("cancelled", f"{stage.name}: {self._cancelled}", INTERRUPTED)

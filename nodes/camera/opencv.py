@@ -25,6 +25,10 @@ class OpenCV(Node):
             description="a camera's number, a file, an address, or pictures: img_%04d.png, img_*.png"
         )
         loop: bool = Field(False, description="play a file again and again")
+        start: float = Field(0.0, ge=0, le=1e6, description="seconds of a file to leave out at its beginning")
+        seconds: float | None = Field(
+            None, gt=0, le=1e6, description="how many seconds of a file to play; left out: to its end"
+        )
         fps: float | None = Field(
             None, gt=0, le=1000, description="left out: the file's own rate, the camera's default"
         )
@@ -60,11 +64,15 @@ class OpenCV(Node):
             raise BadInput(f"Cannot use {shown(source)[:200]}: {error.strerror}. Check `source`.") from None
 
     def open_reel(self) -> Any:
+        from nodes.camera.excerpt import Excerpt
         from nodes.camera.playback import Playback
-        from nodes.camera.reels import open_reel
+        from nodes.camera.reels import Reel, open_reel
 
         config = self.config
-        playback = Playback(open_reel(str(config.source)), config.fps, config.loop, paced=not self.offline)
+        reel: Reel = open_reel(str(config.source))
+        if config.start or config.seconds is not None:
+            reel = Excerpt(reel, config.start, config.seconds)
+        playback = Playback(reel, config.fps, config.loop, paced=not self.offline)
         if self.offline and playback.total:
             self.expect(playback.total)
         return playback

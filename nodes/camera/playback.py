@@ -19,7 +19,8 @@ LONGEST_SKIP_NS = 50_000_000  # in one step
 
 class Playback:
     """paced: at `fps`, or the reel's own rate; a late reader misses pictures, so that playback keeps time. Not paced:
-    each picture once, in order, and never looped.
+    each picture once, in order, and never looped; its capture time goes by the rate too, so that whatever measures
+    movement sees what was filmed and not how quickly it was read.
 
     trouble: a sentence while the reel breaks off early. ended: there is no further picture.
     """
@@ -30,6 +31,7 @@ class Playback:
         self.trouble: str | None = None
         self.ended = False
         self._at_hand = True  # is there a picture that was not given out?
+        self._began_ns = now_ns()
         self._due_ns = 0  # when the picture at hand is to be shown; 0: there was none yet
         self._broke_at = self._retry_ns = 0
         self._backoff = Backoff()
@@ -45,7 +47,8 @@ class Playback:
         the reel breaks off."""
         if self._ensure() and (not self.paced or self._wait(wait_s)):
             self._at_hand = False
-            yield PlayedPicture(self.reel, self._due_ns if self.paced else now_ns())
+            filmed_ns = self._began_ns + (self.reel.position - 1) * self.period_ns
+            yield PlayedPicture(self.reel, self._due_ns if self.paced else filmed_ns)
         else:
             if self._retry_ns:
                 time.sleep(wait_s)
@@ -102,7 +105,7 @@ class Playback:
 
 
 class PlayedPicture:
-    """The picture at hand. capture_ns: when it was due."""
+    """The picture at hand. capture_ns: when it was due, or would have been."""
 
     def __init__(self, reel: Reel, capture_ns: int):
         self._reel, self.size, self.capture_ns = reel, reel.size, capture_ns

@@ -27,7 +27,10 @@ class Reel(Protocol):
     size: tuple[int, int]
     fps: float
     count: int
-    position: int  # of the picture at hand; the first one is 1
+
+    @property
+    def position(self) -> int:
+        """Of the picture at hand; the first one is 1."""
 
     def advance(self) -> bool:
         """Take the next picture to hand. False at the end, and where the reel is broken."""
