@@ -165,7 +165,7 @@ def onValueChange(par, prev):
 
 
 def _send(this, row, by_hand=True):
-    values = tuple(getattr(this.comp.par, name).eval() for name in row.names)
+    values = _values(this, row)
     if this.settings.edit(row.address, values, by_hand):
         _osc(this, row.address, row.to_osc(values))
         this.comp.store("mine", sorted(this.settings.mine))
@@ -174,9 +174,13 @@ def _send(this, row, by_hand=True):
 def _show(this):
     """Bring the engine's values to the parameters; one that an expression drives stays the artist's."""
     for row in this.settings.to_show():
-        for name, value in zip(row.names, this.settings.held(row.address), strict=True):
+        for name, value in zip(row.names, this.settings.shown(row.address, _values(this, row)) or (), strict=False):
             if _is_constant(getattr(this.comp.par, name)):
                 _set(this.comp, **{name: value})
+
+
+def _values(this, row):
+    return tuple(getattr(this.comp.par, name).eval() for name in row.names)
 
 
 def _is_constant(par):
@@ -217,7 +221,15 @@ def _listen(this, name):
 
 def onReceiveOSC(address, values):
     """OSC In DAT: the engine has said something."""
-    this, values = _this(), tuple(values)
+    this = _this()
+    try:
+        _hear(this, address, tuple(values))
+    except (IndexError, TypeError, ValueError):  # not the engine's: any program on this computer can send here
+        return
+    _show(this)
+
+
+def _hear(this, address, values):
     row = this.settings.row_of(address)
     if address == "/utsushi/engine/answer" and len(values) == 4:
         ok, about, version, text = values
@@ -231,7 +243,6 @@ def onReceiveOSC(address, values):
             this.settings.learn(address, held, int(values[-1]))
     elif values:
         this.health.hear(address, values)
-    _show(this)
 
 
 # --- the buttons ---

@@ -31,6 +31,7 @@ class Settings:
         self.version = 0
         self.show: set[str] = set()  # whose value in TouchDesigner has to become the engine's
         self._held: dict[str, tuple[Any, ...]] = {}
+        self._seen: dict[str, tuple[Any, ...]] = {}  # what the parameters have, as far as known
         self._sent: dict[str, UnderWay] = {}
         self._versions: dict[str, int] = {}
         self._session = 0
@@ -63,17 +64,23 @@ class Settings:
             self.show.add(address)
         self._held[address] = values
 
-    def held(self, address: str) -> tuple[Any, ...]:
-        return self._held[address]
-
     def to_show(self) -> list[Row]:
-        """Lines whose parameters have to be set to `held`, once each."""
+        """Lines whose parameters have to be set to what `shown` says, once each."""
         due = [row for row in self.rows if row.address in self.show and row.address not in self._sent]
         self.show -= {row.address for row in due}
         return due
 
+    def shown(self, address: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """What to set the parameters to that have these values now; None where the artist has just changed them, which
+        TouchDesigner will only tell at the end of the frame."""
+        if not same(self._seen.get(address, values), values):
+            return None
+        self._seen[address] = self._held[address]
+        return self._held[address]
+
     def edit(self, address: str, values: tuple[Any, ...], by_hand: bool = True) -> bool:
         """A parameter in TouchDesigner has these values now; says whether they have to be sent."""
+        self._seen[address] = values
         under_way = self._sent.get(address)
         if same(under_way.values if under_way else self._held.get(address), values):
             return False
