@@ -97,7 +97,7 @@ def test_the_bridge_reads_beside_the_engine_through_its_death_and_its_end(stage:
     holder = stage.windows.python(PROGRAMS / "holder.py", NAME)
     assert holder.hear() == "held"
     engine.kill()
-    until(lambda: not stage.workers(), 20)
+    until(lambda: not stage.workers(), 60)
     about = json.loads(bridge.ask("until STALE"))
     assert "no sign of life" in about["message"] and about["shape"] == [240, 320, 4]  # the last picture stays
 
@@ -109,7 +109,7 @@ def test_the_bridge_reads_beside_the_engine_through_its_death_and_its_end(stage:
     (port,) = re.findall(r"control port (\d+)", engine.hear())
     client = Client(int(port))
     client.send(Stop())
-    assert engine.process.wait(20) == 0
+    assert engine.process.wait(60) == 0
     client.close()
     about = json.loads(bridge.ask("until STOPPED"))
     assert "was stopped" in about["message"] and about["shape"] == [160, 200, 4]
@@ -126,7 +126,7 @@ def test_the_engine_feeds_touchdesigners_native_shared_memory(stage: Stage, tmp_
     def get() -> str:
         return receiver.ask(f"get {windows_path(raw)}")
 
-    until(lambda: get() != "none", 30)
+    until(lambda: get() != "none", 90)
     seen = []
     while len(set(seen)) < 20:
         assert get() == "1 320 240 37 1 1 48 307200 postfix="

@@ -16,7 +16,7 @@ from engine.process import ROOT
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "utsushi" / "windows-python"
 FOLDER = Path(os.environ.get("UTSUSHI_WINDOWS_PYTHON") or CACHE)
 PROGRAMS = ROOT / "tests" / "wine"
-ANSWER_S = 60.0
+ANSWER_S = 120.0
 ENDED = "(it has ended)"
 ALWAYS = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 

@@ -1,7 +1,7 @@
 """The bridge's reader on Windows' Python with TouchDesigner's NumPy. One command a line on stdin, one JSON answer each.
 
-take COUNT FILE    poll as a Script TOP does, until there were COUNT new pictures or 20 s are over; they go to FILE
-until STATE        poll until the reader's state is that one, or 20 s are over
+take COUNT FILE    poll as a Script TOP does, until there were COUNT new pictures or 90 s are over; they go to FILE
+until STATE        poll until the reader's state is that one, or 90 s are over
 
 bridge.py ENGINE STREAM
 """
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "td_bridge"))
 
 from ring_reader import RingReader
 
-FRAME_S, PATIENCE_S = 1 / 60, 20.0
+FRAME_S, PATIENCE_S = 1 / 60, 90.0
 reader = RingReader(*sys.argv[1:])
 
 for line in sys.stdin:
