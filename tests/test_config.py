@@ -474,7 +474,9 @@ def test_the_schema_in_configs_is_current():
     assert json.loads(stored) == json.loads(schema_text()), "run: python3 run_engine.py schema"
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted({*ROOT.glob("configs/*.yaml")} - {ROOT / "configs" / "jobs.yaml"}), ids=lambda path: path.name
+)
 def test_the_configs_that_come_with_it_are_good(path):
     assert load(path).nodes
     first = path.read_text(encoding="utf-8").splitlines()[0]
