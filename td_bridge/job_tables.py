@@ -27,18 +27,26 @@ def plan_of(stages: Rows, options: dict[str, Rows], commands: Rows) -> dict[str,
         if outputs := [name.strip() for name in cells.get("outputs", "").split(",") if name.strip()]:
             command["outputs"] = outputs
         described = _table(options, cells.get("options", ""), f"row {row} of the commands")
-        command["options"] = {
-            entry.pop("key"): _typed(entry)
-            for entry, _ in _records(cells.get("options", ""), described, OPTION_COLUMNS)
-            if entry["key"] and not entry["key"].startswith("#")
-        }
-        found["commands"][cells["command"]] = command
+        command["options"] = {}
+        for entry, _ in _records(cells.get("options", ""), described, OPTION_COLUMNS):
+            key = entry.pop("key")
+            if key and not key.startswith("#"):
+                _add(command["options"], key, _typed(entry))
+        _add(found["commands"], cells["command"], command)
     for row, (cells, _) in enumerate(_records("stages", stages, STAGE_COLUMNS), 1):
-        stage = _typed(cells) or {"stage": "#"}  # blank rows stay, so that the runner counts as the table does
-        if not cells["stage"].startswith("#"):
+        stage = _typed(cells) or {"stage": "#"}
+        if str(stage.get("stage", "")).startswith("#"):  # these rows stay, so that the runner counts as the table does
+            stage = {"stage": stage["stage"]}
+        else:
             stage["options"] = _table(options, cells.get("options", ""), f"row {row} of the stages")
         found["stages"].append(stage)
     return found
+
+
+def _add(known: dict[str, Any], name: str, entry: dict[str, Any]) -> None:
+    if name in known:
+        raise JobError(f"{name!r} stands twice in its table; delete one of the two rows.")
+    known[name] = entry
 
 
 def _table(options: dict[str, Rows], name: str, where: str) -> Rows:
