@@ -53,6 +53,8 @@ FLAGS = {"HELD": 1, "PLACEHOLDER": 2, "DEGRADED": 4, "FIRST_AFTER_RESTART": 8}
 ROW_ORDERS = {"TOP_DOWN": 0, "BOTTOM_UP": 1}
 UINT8, RGBA = 1, 4  # codes from DTYPES and PIXEL_FORMATS
 
+ENGINE_NAME = r"[a-z0-9-]{1,16}"
+BAD_NAME = "An engine's name has 1 to 16 of the characters a-z, 0-9 and '-'."
 STARTING = "The engine is just starting."
 OTHER_VERSION = (
     "The engine that runs is another version than this bridge. Copy the three .py files of that engine's "

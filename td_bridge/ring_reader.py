@@ -94,8 +94,8 @@ class RingReader:
     def _look(self) -> None:
         start = "Start it in its folder with: python3 run_engine.py"
         try:
-            if not re.fullmatch(r"[a-z0-9-]{1,16}", self.engine):
-                raise Refused("MISMATCH", "An engine's name has 1 to 16 of the characters a-z, 0-9 and '-'.")
+            if not re.fullmatch(memory.ENGINE_NAME, self.engine):
+                raise Refused("MISMATCH", memory.BAD_NAME)
             found = Mapping(f"utsu_{self.engine}_dir", memory.DIRECTORY, memory.STREAM_ROWS_END)
             state, session = found["state"], found["session"]
             if state == STATES["RETIRED"]:
