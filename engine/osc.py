@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ SUBSCRIBED_NS = 10 * SECOND_NS
 MOST_SUBSCRIBERS = 32
 MOST_A_ROUND = 200  # messages
 MOST_BYTES = 65536  # of a datagram
+SAME_ANSWERS = 10  # a second, to each listener
 MOST_TEXT = 1000  # characters of a sentence that is sent
 COMMANDS = ("start", "pause", "stop", "subscribe", "ask")
 TOLD = ("/utsushi/status/", *(f"/utsushi/engine/{word}" for word in ("answer", "state", "progress", "log")))
@@ -52,7 +53,7 @@ class Gateway:
         self._targets = {(host, int(port)) for host, _, port in (t.rpartition(":") for t in settings.targets)}
         self._subscribers: dict[Peer, int] = {}  # and until when
         self._news = News(supervisor)
-        self._answered: set[tuple] = set()  # what listeners were told this second
+        self._answered: Counter[tuple] = Counter()  # what listeners were told this second
         self._renewed_ns = 0
 
     @property
@@ -184,11 +185,11 @@ class Gateway:
 
     def _answer(self, peer: Peer, ok: int, where: str, version: int, text: str) -> None:
         """To whoever asked, and to the listeners on its machine: a program often sends from one port and listens on
-        another. Those are told the same thing once a second only, since a CHOP may send all the time."""
+        another. Those are told the same thing a few times a second only, since a CHOP may send all the time."""
         said = (ok, where[:MOST_TEXT], version, text[:MOST_TEXT])
         to = {peer}
-        if said not in self._answered:
-            self._answered.add(said)
+        self._answered[said] += 1
+        if self._answered[said] <= SAME_ANSWERS:
             to |= {listener for listener in self._listeners() if listener[0] == peer[0]}
         self._send({"/utsushi/engine/answer": said}, to)
 
