@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 NAME = "utsushi"
-MODULES = (
-    "ring_mapping", "ring_reader", "panel", "settings", "health", "channels", "launcher", "job_tables", "jobs",
-    "script_top_callbacks", "component",
-)  # fmt: skip
+MODULES = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - {"install", "network"})
 FORWARD = "# The work is done in the Text DAT 'component'. install.py replaces this text.\n"
 GREEN, BLUE, GREY = (0.25, 0.55, 0.4), (0.3, 0.4, 0.65), (0.35, 0.35, 0.35)
 
@@ -97,24 +95,26 @@ NODES = (
          FORWARD + _callback("onFrameStart(frame)") + _callback("onExit()")),
     Node("parameters", "parameterexecuteDAT", 400, 270, "changes go to the engine", BLUE, WATCH,
          FORWARD + _callback("onValueChange(par, prev)") + _callback("onPulse(par)")),
-    Node("osc_in", "oscinDAT", 400, 140, "what the engine says", BLUE,
+    Node("osc_out", "oscoutDAT", 400, 140, "values and orders", BLUE, {"active": False, "address": "127.0.0.1"}),
+    Node("osc_in", "oscinDAT", 400, 10, "what the engine says", BLUE,
          {**LISTEN, "callbacks": "osc_callbacks", "splitbundle": True}),
-    Node("osc_out", "oscoutDAT", 400, 10, "values and orders", BLUE, {"active": False, "address": "127.0.0.1"}),
     Node("job_events", "udpinDAT", 400, -120, "news of the jobs", BLUE,
          {**LISTEN, "callbacks": "job_event_callbacks", "format": "permessage"}),
     Node("log", "tableDAT", 600, 400, "what has happened", first=(("time", "level", "node", "text"),)),
     Node("nodes", "tableDAT", 600, 270, "how the nodes are"),
     Node("output", "textDAT", 600, 140, "the engine's last lines"),
-    Node("stages", "tableDAT", 600, 10, "yours: a chain of jobs", GREEN, first=STAGES),
-    Node("commands", "tableDAT", 800, 10, "yours: programs of your own", GREEN, first=COMMANDS),
-    Node("options", "tableDAT", 600, -120, "yours: a stage's options", GREEN, first=(("key", "value"),)),
-    Node("job_callbacks", "textDAT", 600, -250, "yours: what a job sets off", GREEN, first=JOB_CALLBACKS),
-    Node("osc_callbacks", "textDAT", 800, 400, text=FORWARD + _callback(
+    Node("osc_callbacks", "textDAT", 600, 10, text=FORWARD + _callback(
          "onReceiveOSC(dat, rowIndex, message, bytes, timeStamp, address, args, peer)", "onReceiveOSC(address, args)")),
-    Node("job_event_callbacks", "textDAT", 800, 270, text=FORWARD + _callback(
+    Node("job_event_callbacks", "textDAT", 600, -120, text=FORWARD + _callback(
          "onReceive(dat, rowIndex, message, byteData, peer)", "onReceive(byteData)")),
-    Node("chop_callbacks", "textDAT", 800, 140, text=FORWARD + _callback("onCook(scriptOp)")),
-    *(Node(name, "textDAT", 1000 + place // 6 * 200, 400 - place % 6 * 130) for place, name in enumerate(MODULES)),
+    Node("stages", "tableDAT", 800, 10, "yours: a chain of jobs", GREEN, first=STAGES),
+    Node("options", "tableDAT", 800, -120, "yours: a stage's options", GREEN, first=(("key", "value"),)),
+    Node("commands", "tableDAT", 800, -250, "yours: programs", GREEN, first=COMMANDS),
+    Node("job_callbacks", "textDAT", 600, -250, "yours: what news sets off", GREEN, first=JOB_CALLBACKS),
+    Node("chop_callbacks", "textDAT", -200, -185, text=FORWARD + _callback("onCook(scriptOp)")),
+    Node("script_top_callbacks", "textDAT", -200, 400),
+    *(Node(name, "textDAT", 1000 + place // 6 * 200, 400 - place % 6 * 130)
+      for place, name in enumerate(name for name in MODULES if name != "script_top_callbacks")),
 )  # fmt: skip
 
 STATES = "LIVE, HELD, PLACEHOLDER, WAITING, STALE, STOPPED, MISMATCH, ERROR or OFF"

@@ -156,11 +156,6 @@ def test_only_three_files_know_touchdesigner() -> None:
         assert not used or path.stem in ("install", "component", "script_top_callbacks"), (path, used)
 
 
-def test_every_module_of_the_folder_is_in_the_component() -> None:
-    outside = {"install", "network"}
-    assert {path.stem for path in BRIDGE.glob("*.py")} - outside == set(network.MODULES)
-
-
 def test_a_copy_of_the_component_is_one_of_its_own(desk: Callable[..., Desk]) -> None:
     one = desk()
     one.frame()
