@@ -50,9 +50,9 @@ class Recorder(Node):
             "utsushi", description="what their names begin with: name_2026-11-26_14-03-05.mp4, by this machine's clock"
         )
         recording: bool = live(True, "whether pictures are recorded now; each time it is switched on begins a file")
-        seconds: float = live(600.0, "begin another file after that long", gt=0, le=3600)
-        megabytes: float = live(4000.0, "begin another file when one is that large", gt=0)
-        free_gb: float = live(5.0, "record only while that much is free on the disk, in GB", ge=0.1)
+        seconds: float = live(600.0, "begin another file after that long", unit="s", gt=0, le=3600)
+        megabytes: float = live(4000.0, "begin another file when one is that large", unit="MB", gt=0)
+        free_gb: float = live(5.0, "record only while that much is free on the disk", unit="GB", ge=0.1)
         crf: int = Field(18, ge=0, le=51, description="x264's quality: 0 is lossless, 18 looks it, 51 is worst")
         stop_timeout: float = Field(5.0, gt=0, description="seconds completing the file may take when asked to stop")
 

@@ -65,7 +65,9 @@ class SinkConfig(NodeConfig):
     size: tuple[Side, Side] | None = Field(
         None, description="[width, height] in pixels; left out: that of the pictures, also when it changes"
     )
-    fit: Literal["contain", "cover", "stretch"] = live("contain", "what to do with a picture of other proportions")
+    fit: Literal["contain", "cover", "stretch"] = live(
+        "contain", "a picture of other proportions is shown whole (contain), fills it (cover) or is distorted (stretch)"
+    )
 
 
 # Spelt node.Node, because a file that has a class with the base `Node` counts as a node type.

@@ -24,7 +24,9 @@ class Window(SinkNode, Node):
 
     class Config(SinkConfig):
         fps: float = Field(30.0, gt=0, le=240, description="how often a new picture is looked for")
-        shown: bool = live(True, "whether there is a window; set it again to have one back that was closed")
+        shown: bool = live(
+            True, "whether there is a window; switch it off and on again to have one back that was closed"
+        )
 
     paced = True
 
