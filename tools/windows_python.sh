@@ -82,8 +82,8 @@ exec "$(dirname "$(realpath "$0")")/wine" "$(dirname "$(realpath "$0")")/py/pyth
 END
 chmod +x "$folder/wine" "$folder/python"
 say "making Wine's drive C"
-"$folder/wine" wineboot -i </dev/null >"$folder/wine.log" 2>&1
-"$folder/wine" winecfg -v win10 </dev/null >>"$folder/wine.log" 2>&1
+{ "$folder/wine" wineboot -i && "$folder/wine" winecfg -v win10; } </dev/null >"$folder/wine.log" 2>&1 ||
+  { say "Wine does not start; $folder/wine.log says why"; exit 1; }
 "$folder/python" -c "import cv2, numpy, pydantic, sys, zmq; print('windows_python: Python', sys.version)" </dev/null 2>&1 | cat
 echo "$stamp" >"$folder/stamp"
 say "ready in $folder"
