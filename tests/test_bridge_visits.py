@@ -16,7 +16,7 @@ from fake_engine import BRIDGE, FakeEngine, RingReader, ring_mapping, rows
 from engine import layout
 from engine.shm import Segment
 
-STARTERS = ("launcher", "jobs")  # the only ones that start processes, and by an explicit interpreter
+STARTERS = ("processes", "stopping", "launcher", "jobs")  # the only ones that start processes
 
 # --- the byte map ---
 
