@@ -16,13 +16,13 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from job_tables import JobError, Rows, plan_of
 from panel import home
+from processes import CannotStart, interpreter, start, tail
 
 __all__ = ["JobClient", "JobError"]
 
@@ -76,15 +76,18 @@ class JobClient:
         job = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         place = home() / "jobs"
         file, status = place / f"{job}.plan.json", place / f"{job}.json"
-        words = [self._interpreter(), str(self.folder / "run_engine.py"), "jobs", str(file), "--status", str(status)]
+        words = [str(self.folder / "run_engine.py"), "jobs", str(file), "--status", str(status)]
         words += ["--notify", notify] if notify else []
         words += [] if keep_running else ["--parent", str(os.getpid())]
         try:
+            python = interpreter(self.folder, self.python)
             place.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(plan, ensure_ascii=False, indent=1), encoding="utf-8", errors="replace")
-            self._process = _start(words, self.folder, place / f"{job}.log")
+            self._process = start([python, *words], self.folder, place / f"{job}.log")
+        except CannotStart as error:
+            raise JobError(str(error)) from error
         except OSError as error:
-            raise JobError(f"The job cannot be started: {error}. Check the folder, the Python and the disk.") from error
+            raise JobError(f"The job cannot be written to {place}: {error.strerror}. Make room there.") from error
         self._follow(job, status)
         return job
 
@@ -197,38 +200,9 @@ class JobClient:
         """The end of a job that could not say itself how it ended."""
         assert self._process is not None and self._status is not None
         code, log = self._process.returncode, self._status.with_suffix(".log")
-        text = f"The job runner ended with exit code {code} and said no more. Its log is {log}.\n{_tail(log)}"
+        text = f"The job runner ended with exit code {code} and said no more. Its log is {log}."
+        text = "\n".join([text, *tail(log, 20)])
         return {
             "format": FORMAT, "job": self.job, "seq": self._seq + 1, "stage": "", "event": "failed", "progress": 0.0,
-            "eta_s": None, "text": text.strip(), "outputs": {}, "exit_code": code, "attempt": 1,
+            "eta_s": None, "text": text, "outputs": {}, "exit_code": code, "attempt": 1,
         }  # fmt: skip
-
-    def _interpreter(self) -> str:
-        if self.python:
-            return self.python
-        found = self.folder / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-        if not found.exists():
-            raise JobError(f"There is no Python in {found.parent}. Set up the folder: python3 run_engine.py --setup")
-        return str(found)
-
-
-def _start(words: list[str], folder: Path, log: Path) -> subprocess.Popen:
-    """Start a program that has no window and no terminal, and that nobody waits for."""
-    kwargs: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        kwargs = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with open(log, "wb") as output:
-        return subprocess.Popen(
-            words, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env={**environment, "PYTHONUTF8": "1"}, **kwargs,
-        )  # fmt: skip
-
-
-def _tail(log: Path, most: int = 1000) -> str:
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(0, log.stat().st_size - most))
-            return file.read().decode("utf-8", "replace").strip()
-    except OSError:
-        return ""

@@ -377,10 +377,13 @@ def test_another_client_can_follow(client: jobs.JobClient, tmp_path: Path) -> No
 
 def test_what_keeps_a_job_from_starting_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UTSUSHI_HOME", str(tmp_path))
-    with pytest.raises(jobs.JobError, match="Set up the folder"):
+    with pytest.raises(jobs.JobError, match="There is no run_engine.py"):
         jobs.JobClient(tmp_path).start(STAGES, {}, [])
-    with pytest.raises(jobs.JobError, match="cannot be started"):
-        jobs.JobClient(tmp_path, str(tmp_path / "no-python")).start(STAGES, {}, [])
+    with pytest.raises(jobs.JobError, match="There is no Python"):
+        jobs.JobClient(ROOT, str(tmp_path / "no-python")).start(STAGES, {}, [])
+    (tmp_path / "jobs").write_text("in the way", encoding="utf-8")
+    with pytest.raises(jobs.JobError, match="cannot be written"):
+        jobs.JobClient(ROOT, sys.executable).start(STAGES, {}, [])
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
