@@ -51,14 +51,18 @@ STREAM = {"mark": 0x00, "generation": 0x08, "segment_bytes": 0x10, "node": 0x18,
 STATES = {"INIT": 0, "READY": 1, "RETIRED": 2}
 FLAGS = {"HELD": 1, "PLACEHOLDER": 2, "DEGRADED": 4, "FIRST_AFTER_RESTART": 8}
 ROW_ORDERS = {"TOP_DOWN": 0, "BOTTOM_UP": 1}
-UINT8, RGBA = 1, 4  # codes from DTYPES and PIXEL_FORMATS
+PIXEL_FORMATS = {"NONE": 0, "GRAY": 1, "RGB": 2, "BGR": 3, "RGBA": 4, "BGRA": 5, "KEYPOINTS": 6}
+DTYPES = {
+    1: "uint8", 2: "int8", 3: "uint16", 4: "int16", 5: "uint32", 6: "int32", 7: "uint64", 8: "int64",
+    9: "float16", 10: "float32", 11: "float64", 12: "bool",
+}  # fmt: skip
 
 ENGINE_NAME = r"[a-z0-9-]{1,16}"
 BAD_NAME = "An engine's name has 1 to 16 of the characters a-z, 0-9 and '-'."
 STARTING = "The engine is just starting."
 OTHER_VERSION = (
-    "The engine that runs is another version than this bridge. Copy the three .py files of that engine's "
-    "td_bridge folder into their DATs again."
+    "The engine that runs is another version than this bridge. Build the component anew with install.py of that "
+    "engine's td_bridge folder, or copy the files there into their DATs again."
 )
 OTHER_USER = "The engine belongs to another user. Start it and TouchDesigner as the same user."
 

@@ -1,4 +1,4 @@
-"""Read the newest picture that an Utsushi engine puts into shared memory. Standard library and NumPy only.
+"""Read the newest frame that an Utsushi engine puts into shared memory. Standard library and NumPy only.
 
 It never writes to the engine, never waits for it and never raises. It polls: a Script TOP asks once per cook.
 The steps R1 to R4 are those of docs/PROTOCOL.md.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import ring_frames
 import ring_mapping as memory
 from ring_mapping import FLAGS, SLOT_META_BYTES, STATES, STREAM, Mapping, Refused, fence, text
 
@@ -20,15 +22,19 @@ ATTEMPTS = 4  # at one frame within one poll
 
 
 class RingReader:
-    """The newest picture of one stream, across restarts of the engine and changes of size.
+    """The newest frame of one stream, across restarts of the engine and changes of size: a picture, or keypoints.
 
     state: LIVE, HELD (the engine repeats its last picture), PLACEHOLDER (it shows its card), WAITING (nothing to read
         yet), STALE (nothing new for 2 s), STOPPED (the engine was stopped), MISMATCH (what is there cannot be read),
         ERROR (a fault of the bridge).
     message: a sentence for the artist; empty while LIVE.
-    array: the last picture, (H, W, 4) uint8 RGBA, C-contiguous, *bottom row first* as TouchDesigner wants it; or None.
-    seq, width, height: of that picture. skipped: pictures that came and went between two polls. torn_retries: copies
-        thrown away because the engine wrote meanwhile. restarts: new lives of the writer or of the engine.
+    array: the last one, C-contiguous, *bottom row first* as TouchDesigner wants it, or None. Colour pictures are
+        (H, W, 4) uint8 RGBA; those of one channel (H, W, 1) uint8, uint16 or float32; keypoints (people, points, 4)
+        float32: x, y and z in pixels of the `canvas` with y downwards, and a score.
+    seq, width, height, param_version, pixel_format: of that frame. canvas: (width, height) of the picture that
+        keypoints refer to. ids: the track id of each person. sources: (row, epoch, seq) of the frames it was made from.
+    skipped: frames that came and went between two polls. torn_retries: copies thrown away because the engine wrote
+        meanwhile. restarts: new lives of the writer or of the engine.
     fps: pictures received per second. age_ms: since publication. latency_ms: from capture to `poll`.
     """
 
@@ -37,6 +43,9 @@ class RingReader:
         self.state, self.message = "WAITING", ""
         self.array: np.ndarray | None = None
         self.seq = self.width = self.height = self.skipped = self.torn_retries = self.restarts = 0
+        self.param_version, self.pixel_format, self.canvas = 0, "", (0, 0)
+        self.ids: tuple[int, ...] = ()
+        self.sources: tuple[tuple[int, ...], ...] = ()
         self.fps = self.age_ms = self.latency_ms = 0.0
         self._spare: np.ndarray | None = None  # the next picture is written here, so that a torn one harms none
         self._directory: Mapping | None = None
@@ -62,6 +71,13 @@ class RingReader:
             self.state, self.message = "ERROR", f"The bridge failed and tries again ({type(error).__name__}: {error})."
         self._measure(now, new)
         return self.array if new else None
+
+    def streams(self) -> dict[str, str]:
+        """The engine's streams, and the pixel format of each that has carried a frame ("" of the others)."""
+        if self._directory is None:
+            return {}
+        rows = [data for _, _, data in self._rows(self._directory)]
+        return {text(row, STREAM["name"]): self._format_of(text(row, STREAM["segment"])) for row in rows}
 
     def close(self) -> None:
         """Let go of the engine. Idempotent; the next `poll` opens it again."""
@@ -142,12 +158,7 @@ class RingReader:
     def _read_row(self, directory: Mapping) -> tuple[int, int, bytes]:
         """Offset, mark and bytes of the stream's row. A row being written is left for the next poll."""
         names = []
-        for index in range(min(directory["stream_count"], memory.MAX_STREAMS)):
-            at = memory.STREAM_ROWS + index * memory.STREAM_ROW_BYTES
-            mark = directory.word(at + STREAM["mark"])
-            fence()
-            data = bytes(directory.bytes[at : at + memory.STREAM_ROW_BYTES])
-            fence()
+        for at, mark, data in self._rows(directory):
             name = text(data, STREAM["name"])
             if name == self.stream:
                 changed = directory.word(at + STREAM["mark"]) != mark
@@ -157,12 +168,33 @@ class RingReader:
             names.append(name)
         raise Refused("MISMATCH", f"The engine has no stream '{self.stream}'. It has: {', '.join(names) or 'none'}.")
 
+    def _rows(self, directory: Mapping) -> Iterator[tuple[int, int, bytes]]:
+        """Offset, mark and bytes of each row."""
+        for index in range(min(directory["stream_count"], memory.MAX_STREAMS)):
+            at = memory.STREAM_ROWS + index * memory.STREAM_ROW_BYTES
+            mark = directory.word(at + STREAM["mark"])
+            fence()
+            data = bytes(directory.bytes[at : at + memory.STREAM_ROW_BYTES])
+            fence()
+            yield at, mark, data
+
     def _geometry(self, ring: Mapping) -> tuple[int, int, int]:
         slots, stride, capacity = ring["slot_count"], ring["slot_stride"], ring["slot_capacity"]
         fits = memory.RING_HEADER_BYTES + slots * stride <= len(ring.bytes) and SLOT_META_BYTES + capacity <= stride
         if not slots or not fits or ring["session"] != self._session:
             raise Refused("MISMATCH", f"The engine's stream '{self.stream}' makes no sense. Restart the engine.")
         return slots, stride, capacity
+
+    def _format_of(self, segment: str) -> str:
+        """The pixel format of the newest frame in a ring; a guess, since the engine may be writing it."""
+        try:
+            ring = Mapping(segment, memory.RING, memory.RING_HEADER_BYTES)
+            slots, stride, _ = self._geometry(ring)
+        except (OSError, Refused):
+            return ""
+        at = memory.RING_HEADER_BYTES + ring["head"] % slots * stride
+        about = memory.unpack(bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END]))
+        return ring_frames.FORMATS.get(about["pixel_format"], "") if about["seq"] == ring["head"] > 0 else ""
 
     # --- reading a frame ---
 
@@ -178,42 +210,35 @@ class RingReader:
                 continue
             fence()
             about = memory.unpack(bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END]))  # R3
-            complaint = self._complaint(about, head)
-            if not complaint:
-                self._copy(ring, at + SLOT_META_BYTES, about)
+            form, complaint = self._form(about, head)
+            if form is not None:
+                if self._spare is None or (self._spare.shape, self._spare.dtype) != (form.shape, form.dtype):
+                    self._spare = np.empty(form.shape, form.dtype)
+                ring_frames.copy(form, ring.bytes, at + SLOT_META_BYTES, self._spare)
             fence()
             if ring.word(at + memory.MARK) != 2 * head:  # R4: whatever was read since R2 is void
                 self.torn_retries += 1
                 continue
-            if complaint:
+            if form is None:
                 raise Refused("MISMATCH", complaint)
-            self._accept(about, now)
+            self._accept(form, about, now)
             return True
         return False
 
-    def _complaint(self, about: dict[str, Any], head: int) -> str:
-        """Why this frame cannot be shown, or nothing. Every number here may be a lie."""
-        height, width, channels = about["shape"][:3]
-        size = about["payload_bytes"]
-        if about["seq"] != head or size > self._capacity or about["row_order"] not in memory.ROW_ORDERS.values():
-            return f"A frame of stream '{self.stream}' describes itself wrongly. Restart the engine."
-        rgba = (about["ndim"], about["dtype"], about["pixel_format"], channels) == (3, memory.UINT8, memory.RGBA, 4)
-        if not rgba or not size or size != height * width * 4:
-            return f"Stream '{self.stream}' carries no RGBA pictures. Choose the stream of the engine's output node."
-        return ""
+    def _form(self, about: dict[str, Any], head: int) -> tuple[ring_frames.Form | None, str]:
+        """What this frame is, or why it cannot be shown."""
+        if about["seq"] != head or not ring_frames.describes_itself(about, self._capacity):
+            return None, f"A frame of stream '{self.stream}' describes itself wrongly. Restart the engine."
+        form = ring_frames.form_of(about)
+        return form, f"Stream '{self.stream}' carries neither pictures nor keypoints. Choose another one."
 
-    def _copy(self, ring: Mapping, start: int, about: dict[str, Any]) -> None:
-        """Copy the pixels into the spare picture, bottom row first."""
-        shape = about["shape"][:3]
-        if self._spare is None or self._spare.shape != shape:
-            self._spare = np.empty(shape, np.uint8)
-        # frombuffer holds the mapping open; ndarray(buffer=) would not, and crash after close.
-        pixels = np.frombuffer(ring.bytes, np.uint8, about["payload_bytes"], start).reshape(shape)
-        np.copyto(self._spare, pixels if about["row_order"] == memory.ROW_ORDERS["BOTTOM_UP"] else pixels[::-1])
-
-    def _accept(self, about: dict[str, Any], now: int) -> None:
+    def _accept(self, form: ring_frames.Form, about: dict[str, Any], now: int) -> None:
         self.array, self._spare = self._spare, self.array
-        self.height, self.width = about["shape"][:2]
+        self.pixel_format, self.canvas, self.param_version = form.pixel_format, about["canvas"], about["param_version"]
+        is_picture = form.pixel_format != "KEYPOINTS"
+        self.width, self.height = form.shape[1::-1] if is_picture else self.canvas
+        self.ids = about["ids"][: about["people"]]
+        self.sources = tuple(about["sources"][3 * i : 3 * i + 3] for i in range(min(about["source_count"], 4)))
         if self._ordinal is not None:  # the engine's own count: numbers that died with a writer are not in it
             self.skipped += max(0, about["ordinal"] - self._ordinal - 1)
         self.restarts += self._epoch not in (0, about["epoch"])

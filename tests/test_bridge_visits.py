@@ -25,12 +25,10 @@ def test_the_byte_map_is_the_engines() -> None:
     for name in (
         "ABI", "DIGEST", "MAGIC", "BYTE_ORDER", "PAGE", "COMMON", "RING", "RING_HEADER_BYTES", "SLOT_META_BYTES",
         "MARK", "META_OFFSET", "META_FIELDS", "DIRECTORY", "MAX_STREAMS", "STREAM_ROWS", "STREAM_ROW_BYTES",
-        "NAME_BYTES", "STREAM", "STATES", "FLAGS", "ROW_ORDERS",
+        "NAME_BYTES", "STREAM", "STATES", "FLAGS", "ROW_ORDERS", "PIXEL_FORMATS", "DTYPES",
     ):  # fmt: skip
         assert getattr(ring_mapping, name) == getattr(layout, name), name
     assert layout.META_OFFSET + layout.META.size == ring_mapping.META_END
-    assert layout.DTYPES[ring_mapping.UINT8] == "uint8"
-    assert layout.PIXEL_FORMATS["RGBA"] == ring_mapping.RGBA
 
 
 def test_the_bridge_imports_only_the_standard_library_numpy_and_itself() -> None:
