@@ -67,6 +67,10 @@ def _records(name: str, rows: Rows, columns: tuple[str, ...]) -> list[tuple[dict
             raise JobError(f"The table {name} has a column {column!r}; it may have, once each: {', '.join(columns)}.")
     if not header or header[0] != columns[0]:
         raise JobError(f"The first row of the table {name} must name its columns: {', '.join(columns)}.")
+    if "argv" in header[:-1]:
+        raise JobError(
+            f"The column argv of the table {name} must be the last one: the words go on in the cells after it."
+        )
     found = []
     for row in rows[1:]:
         cells = [str(cell).strip() for cell in row]

@@ -135,8 +135,9 @@ class JobClient:
         if not self.busy:
             return
         ended = self._process is not None and self._process.poll() is not None
-        self._deliver()
         now = time.monotonic()
+        if self._deliver():
+            self._pulled = now  # while messages come, the file holds nothing else
         if self._pending or ended or now - self._pulled >= PULL_S:
             self._pulled = now
             self._pull()
@@ -149,9 +150,12 @@ class JobClient:
         if ended and self.busy and not self._pending and now - self._ended_since > GIVE_UP_S:
             self._call(self._lost())
 
-    def _deliver(self) -> None:
+    def _deliver(self) -> bool:
+        """Call back for what follows without a gap; says whether there was anything."""
+        before = self._seq
         while (event := self._pending.pop(self._seq + 1, None)) is not None:
             self._call(event)
+        return self._seq > before
 
     def _pull(self) -> None:
         """Take from the status file what has not come by itself. Numbers that it leaves out are of passing things."""

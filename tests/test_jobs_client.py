@@ -257,6 +257,11 @@ def test_tables_that_cannot_be(stages: list[list[str]], sentence: str) -> None:
         job_tables.plan_of(stages, {"other": []}, [])
 
 
+def test_the_words_of_a_program_are_the_last_cells() -> None:
+    with pytest.raises(job_tables.JobError, match="must be the last one"):
+        job_tables.plan_of([], {}, [["command", "argv", "options"], ["a", "python", "", "-c"]])
+
+
 def test_nothing_can_stand_twice_unnoticed() -> None:
     commands = [["command", "argv"], ["a", "x"], ["a", "y"]]
     with pytest.raises(job_tables.JobError, match="'a' stands twice"):

@@ -111,6 +111,13 @@ def test_braces_that_are_no_places_stay(tmp_path: Path) -> None:
     assert plan.stages["a"].words({}, "").words[-1] == '{"a": 1} {} {x} {a b.c}'
 
 
+def test_an_options_table_may_name_its_columns(tmp_path: Path) -> None:
+    plan = read(tmp_path, [stage("a", "make", ["key", "value"], ["n", "1"])], COMMANDS)
+    assert plan.stages["a"].words({}, "").words[-2:] == ["--n", "1"]
+    said = refused(tmp_path, stage("a", "make", ["n", "1"], ["key", "value"]))
+    assert "row 1 ('key' 'value'): make has no option 'key'" in said
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     said = refused(
         tmp_path, stage("a", "make", ["n", "x"], ["m", 1], next="b"), stage("b", "tell", ["text", "{a.x}"]),

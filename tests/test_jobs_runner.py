@@ -213,6 +213,22 @@ def test_a_flood_of_output_is_no_flood_of_events(tmp_path: Path) -> None:
     assert (tmp_path / "status.one.log").read_text().count("\n") == 200_000
 
 
+@pytest.mark.parametrize(
+    "code, shown",
+    [
+        ("print('\\x1b[31mred\\x1b[0m\\x07 \\0alert')", "red alert"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff\\xfe no text')", "\ufffd\ufffd no text"),
+        ("import sys; sys.stdout.write('a\\rb\\rc')", "a\nb\nc"),
+        ("import sys; sys.stdout.write('x' * 3_000_000 + '\\nend')", "end"),
+    ],
+)
+def test_whatever_is_printed_can_be_shown(tmp_path: Path, code: str, shown: str) -> None:
+    run = Chain(tmp_path, [stage("one", "it")], {"it": script(code)})
+    assert run.run() == Exit.OK
+    text = "\n".join(event["text"] for event in run.events if event["event"] == "log")
+    assert text.endswith(shown) and len(run.events) < 20
+
+
 def test_the_status_file_keeps_what_began_and_ended(tmp_path: Path) -> None:
     busy = script("for n in range(300): print(f'{n / 3:.1f}%\\nline {n}', flush=True)")
     run = Chain(tmp_path, [stage("one", "busy")], {"busy": busy})

@@ -6,6 +6,7 @@ It writes into a file that is read here, so no pipe can fill up, no thread waits
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from engine.process import ROOT, end_with_parent
 
 ASK_S, TERMINATE_S = 5.0, 2.0  # how long it may take after being asked, and after being terminated
 READ_MOST = 1 << 20  # bytes of output looked at in one go
+LINE_MOST = 1 << 14  # bytes; whatever goes on longer is no line
+CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")  # what colours a terminal, or rings its bell
 
 
 class Child:
@@ -44,6 +47,7 @@ class Child:
             )
         self._log = open(log, "rb")  # noqa: SIM115  (closed in `close`)
         self._half = b""
+        self.drained = False  # has all been read that there was to read?
         self._family: dict[int, psutil.Process] = {}
         self._stopping_ns = 0
         self._done = 0  # steps of stopping
@@ -55,17 +59,12 @@ class Child:
 
     def lines(self) -> list[str]:
         """What it has printed since the last call. A line that it goes on overwriting (\\r) counts each time."""
-        data = self._half + self._log.read(READ_MOST)
-        *whole, self._half = data.replace(b"\r", b"\n").split(b"\n")
-        return [text for line in whole if (text := line.decode("utf-8", "replace").strip())]
-
-    def last_lines(self) -> list[str]:
-        """Once it has ended: all that is left, whole line or not."""
-        found: list[str] = []
-        while fresh := self._log.read(READ_MOST):
-            self._half += fresh
-        self._half += b"\n"
-        return found + self.lines()
+        data = self._log.read(READ_MOST)
+        self.drained = len(data) < READ_MOST
+        whole = (self._half + data).replace(b"\r", b"\n").split(b"\n")
+        ended = self.drained and self.process.returncode is not None
+        self._half = b"" if ended or len(whole[-1]) > LINE_MOST else whole.pop()
+        return [text for line in whole if (text := _readable(line))]
 
     def stop(self) -> None:
         """Call again and again until it has ended: asks it, then terminates it, then kills it and its whole tree."""
@@ -115,3 +114,7 @@ class Child:
             return
         with suppress(OSError):
             os.killpg(self.process.pid, signal.SIGTERM)
+
+
+def _readable(line: bytes) -> str:
+    return CODES.sub("", line[:LINE_MOST].decode("utf-8", "replace")).strip()

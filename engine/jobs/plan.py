@@ -17,6 +17,7 @@ from engine.jobs.options import Command, Row, Words, words_of
 
 Cell = str | int | float | bool | None
 STAGES_MOST = 100
+HEADER = ["key", "value"]  # an options table may begin with the names of its columns
 
 
 class StageEntry(BaseModel):
@@ -125,6 +126,8 @@ def _command(source: YamlSource, where: Where, name: str, listed: Mapping[str, C
 
 def _row(source: YamlSource, where: Where, stage: str, number: int, cells: list[Cell]) -> Row:
     texts = [_text(cell).strip() for cell in cells]
+    if number == 0 and texts == HEADER:
+        return Row(number, "", "")
     if any(texts[2:]) and not texts[0].startswith("#"):
         sentence = f"stage {stage!r}, options row {number}: a row is a key and a value, and this one has more"
         source.complain((*where, "options", number), sentence)

@@ -112,8 +112,8 @@ class Runner:
             return
         try:
             self._try = Try(stage, number, words, self.log_of(stage))
-        except OSError as error:
-            why = f"{words.words[0]} cannot be started: {error.strerror or error}."
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a word
+            why = f"{words.words[0]} cannot be started: {error}."
             self._failed(stage, number, "failed", why, None, retry=False)
 
     def log_of(self, stage: Stage) -> Path:
@@ -124,12 +124,14 @@ class Runner:
     def _watch(self, now: Try) -> None:
         stage, child = now.stage, now.child
         code = child.code  # before reading: what it printed last is in the file by then
-        self._tell(now, now.hear(child.lines() if code is None else child.last_lines()))
+        self._tell(now, now.hear(child.lines()))
         if code is None:
             if stage.timeout and now.seconds > stage.timeout and not now.ending:
                 now.ending = "timed_out"
             if now.ending:
                 child.stop()
+            return
+        if not child.drained:
             return
         child.close()
         self._try = None
