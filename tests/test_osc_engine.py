@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from engine_kit import NAME, Engine, chain, seen, until
 from osc_kit import Client
 
 from engine.errors import Exit
+from engine.process import ROOT
 
 GAIN = "/utsushi/node/a/gain"
 
@@ -99,3 +102,11 @@ def test_an_offline_run_tells_how_far_it_is(
     assert left_s > 0
     assert td.until(lambda where, values: where == "/utsushi/engine/progress" and values[0] == 1.0) == [1.0, 0.0]
     assert engine.wait() == Exit.OK, engine.output
+
+
+def test_the_bench_measures_both_kinds_of_nodes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.osc", "--changes", "2"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert len([line for line in done.stdout.splitlines() if "frames" in line or "rate" in line]) == 3, done.stdout
