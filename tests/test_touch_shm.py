@@ -198,6 +198,8 @@ def test_a_receiver_that_keeps_the_picture_costs_pictures_then_says_so(
     output.open(3, 2)
     output.write(picture(3, 2, 1))
     machine.locked.add("TouchSHMshowMutex")
+    clock.now += 60  # a slow input is no stuck receiver
+    output.write(picture(3, 2, 2))
     clock.now += 1.9
     output.write(picture(3, 2, 2))
     assert machine.memory["TouchSHMshow"][48] == 1

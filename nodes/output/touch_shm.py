@@ -113,7 +113,7 @@ class TouchSender(Sink):
         self._infos: dict[str, tuple[Section, Mutex]] = {}
         self._data: Section | None = None
         self._header = b""
-        self._written_s = 0.0
+        self._busy_since_s = 0.0  # 0: it is not
 
     def open(self, width: int, height: int) -> None:
         with self._named():
@@ -131,19 +131,20 @@ class TouchSender(Sink):
 
     def write(self, picture: np.ndarray) -> None:
         assert self._data is not None
-        now = time.perf_counter()
         try:
             with _held(self._mutex):
                 self._data.data[: HEADER.size] = np.frombuffer(self._header, np.uint8)
                 self._data.data[HEADER.size : HEADER.size + picture.size] = picture.reshape(-1)
         except _Busy:
-            if now - self._written_s > STUCK_S:
+            now = time.perf_counter()
+            self._busy_since_s = self._busy_since_s or now
+            if now - self._busy_since_s > STUCK_S:
                 raise EngineError(
                     f"The program that reads {self.name!r} has not let go of the picture for {STUCK_S:g} s. "
                     "Restart that program if it hangs."
                 ) from None
         else:
-            self._written_s = now
+            self._busy_since_s = 0.0
 
     def close(self) -> None:
         """Tell the receivers to let go, then let go of everything."""
@@ -202,7 +203,7 @@ class TouchSender(Sink):
                 self._data = self._system.section(f"{PREFIX}{self.name}{postfix}", size)
             for (section, _), info in zip(self._infos.values(), said, strict=True):
                 _write(section, Info(info.supported, postfix))
-        self._written_s = time.perf_counter()
+        self._busy_since_s = 0.0
 
     def _reuse(self, postfix: str, size: int, exact: bool) -> Section | None:
         """The section of that postfix, made where there is none; None where somebody holds one that will not do.
