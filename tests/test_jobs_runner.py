@@ -20,6 +20,7 @@ from jobs_kit import Chain, job_file, script, shell, stage
 
 from engine.errors import Exit
 from engine.jobs import child, runner
+from engine.jobs.reporter import Reporter
 from engine.setup.launch import INTERRUPTED
 
 TELL = "import sys; print(sys.argv[1:])"
@@ -229,17 +230,33 @@ def test_whatever_is_printed_can_be_shown(tmp_path: Path, code: str, shown: str)
     assert text.endswith(shown) and len(run.events) < 20
 
 
-def test_the_status_file_keeps_what_began_and_ended(tmp_path: Path) -> None:
-    busy = script("for n in range(300): print(f'{n / 3:.1f}%\\nline {n}', flush=True)")
-    run = Chain(tmp_path, [stage("one", "busy")], {"busy": busy})
-    run.run()
-    found = json.loads(run.status.read_text(encoding="utf-8"))
-    assert (found["format"], found["job"], found["state"]) == ("utsushi.job/1", "status", "done")
-    assert found["seq"] == len(run.events) and found["events"][-1] == run.events[-1]
-    kinds = [event["event"] for event in found["events"]]
-    assert kinds.count("progress") <= 1 and kinds.count("log") <= 100
-    kept = [event for event in run.events if event["event"] not in ("log", "progress")]
-    assert [event for event in found["events"] if event["event"] not in ("log", "progress")] == kept
+def test_the_status_file_keeps_what_began_and_ended_and_the_newest_of_the_rest(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    reporter = Reporter("job", tmp_path / "status.json", None, told.append)
+    for name in ("one", "two"):
+        reporter.say(name, "started")
+        for number in range(150):
+            reporter.say(name, "progress", progress=number / 150)
+            reporter.say(name, "log", f"{name} {number}")
+            reporter.flush()
+        reporter.say(name, "done")
+    reporter.say("", "done")
+    reporter.close()
+    found = json.loads((tmp_path / "status.json").read_text(encoding="utf-8"))
+    assert (found["format"], found["job"], found["state"]) == ("utsushi.job/1", "job", "done")
+    assert found["seq"] == len(told) == 605 and os.listdir(tmp_path) == ["status.json"]
+    kept = {kind: [event for event in found["events"] if event["event"] == kind] for kind in ("log", "progress")}
+    assert [event["text"] for event in kept["log"]] == [f"two {number}" for number in range(50, 150)]
+    assert [event["progress"] for event in kept["progress"]] == [149 / 150]
+    rest = [event for event in told if event["event"] not in kept]
+    assert [event for event in found["events"] if event["event"] not in kept] == rest
+
+
+def test_a_status_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    run = chain(tmp_path, stage("one", "tell", next="two"), stage("two", "tell"))
+    run.status.unlink(missing_ok=True)
+    run.status.mkdir()
+    assert run.run() == Exit.OK and run.heard()[-1] == ("", "done")
 
 
 # --- as a process of its own ---
