@@ -101,7 +101,8 @@ def _follow_engine(this):
     if engine != this.engine:
         _missing.pop(this.engine, None)
         this.engine, this.file = engine, PanelFile(engine) if engine else None
-        this.settings, this.health = Settings(this.comp.fetch("mine", [])), Health()
+        this.settings = Settings(this.comp.fetch("mine", []))
+        this.health.forget()
     if this.file is None or not this.file.changed():
         return
     is_another = this.settings.load(this.file.panel)

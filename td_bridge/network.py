@@ -76,7 +76,7 @@ def onCancel(info):
     return
 """
 STAGES = (("stage", "command", "options", "next", "on_fail", "timeout", "retries"),)
-COMMANDS = (("command", "argv", "options", "outputs"),)
+COMMANDS = (("command", "options", "outputs", "argv"),)
 LISTEN = {"active": False, "localaddress": "127.0.0.1", "protocol": "msging"}
 WATCH = {
     "active": True, "op": "=parent()", "pars": "*", "valuechange": True, "onpulse": True, "custom": True,

@@ -72,7 +72,13 @@ class Desk:
         """Frames until something becomes true; a watchdog, not a measurement."""
         deadline = time.monotonic() + seconds
         while not condition():
-            about = (self.par.Status.eval(), self.table("log")[-3:], self.table("nodes"))
+            about = (
+                self.par.Status.eval(),
+                self.par.Launcher.eval(),
+                self.par.Jobstatus.eval(),
+                self.table("log")[-3:],
+                self.table("nodes"),
+            )
             assert time.monotonic() < deadline, about
             self.frame()
             time.sleep(0.005)
@@ -84,6 +90,11 @@ class Desk:
 
     def set(self, node: str, parameter: str, value: Any) -> None:
         getattr(self.comp.par, ("N" + node + parameter).replace("_", "")).typed(value)
+
+    def press(self, button: str) -> None:
+        with self.running():
+            getattr(self.comp.par, button).pulse()
+        assert self.td.textport == []
 
     def close(self) -> None:
         with self.running():

@@ -42,17 +42,18 @@ def test_what_the_component_shows_is_what_the_ring_holds(engine: Engine, build: 
     ring = engine.reader(3, Policy.EVERY)
     kept: dict[int, np.ndarray] = {}
     shown = compared = 0
-    before, deadline = 0.0, time.monotonic() + 60
+    before, deadline = 0, time.monotonic() + 60
+    reader = desk.kept.by_node[desk.picture.path].reader
     while shown < PICTURES:
         assert time.monotonic() < deadline, (shown, desk.par.Status.eval())
         desk.frame()
         while (frame := ring.read()) is not None:
             kept[frame.seq] = frame.array.copy()
-        seq = desk.chop("info")["seq"]
+        seq = reader.seq
         if seq != before:
             shown, before = shown + 1, seq
             if seq in kept:
-                np.testing.assert_array_equal(desk.picture.image, kept[int(seq)])
+                np.testing.assert_array_equal(desk.picture.image, kept[seq])
                 compared += 1
         kept = {number: picture for number, picture in kept.items() if number > seq - 30}
         time.sleep(0.002)
