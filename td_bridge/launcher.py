@@ -56,6 +56,7 @@ class Launcher:
         self._due: list[tuple[float, Callable[[], None]]] = []  # what is left to do to stop it, and when
         self._found: memory.Mapping | None = None
         self._pid = 0  # of the engine that was seen last
+        self._ended_ns = 0  # a sign of life from before it is a dead one's
         self._is_its_log = False
 
     # --- the buttons ---
@@ -98,7 +99,7 @@ class Launcher:
             return
         engine, process = self._look(), self._process
         if process is not None and process.poll() is not None:
-            self._started.pop(self.engine)
+            self._bury()
             self._ended(process.returncode)
         elif process is not None:
             self._follow(engine)
@@ -165,7 +166,7 @@ class Launcher:
             found = memory.Mapping(f"utsu_{self.engine}_dir", memory.DIRECTORY, memory.STREAM_ROWS_END)
         except (OSError, memory.Refused):
             return None
-        beats = abs(time.perf_counter_ns() - found["beat_ns"]) < STALE_NS
+        beats = abs(time.perf_counter_ns() - found["beat_ns"]) < STALE_NS and found["beat_ns"] > self._ended_ns
         return found if beats and found["state"] == memory.STATES["READY"] else None
 
     def _launch(self) -> None:
@@ -176,6 +177,7 @@ class Launcher:
             words += ["--config", str(self.folder / self.config)] if self.config else []
             self._mark.unlink(missing_ok=True)
             self._started[self.engine] = start(words, self.folder, self.log)
+            self._is_its_log = True
         except CannotStart as refusal:
             self.state, self.message = "FAILED", str(refusal)
         except OSError as error:
@@ -203,22 +205,25 @@ class Launcher:
         with suppress(OSError):  # without it a later TouchDesigner shows no lines
             self._mark.write_text(str(session), encoding="utf-8")
 
+    def _bury(self) -> None:
+        """It has ended; what stands in its memory means nothing any more."""
+        self._started.pop(self.engine, None)
+        self._ended_ns, self._found = time.perf_counter_ns(), None
+
     def _ended(self, code: int) -> None:
         """Our own one has ended without being asked to."""
         lines = " / ".join(tail(self.log, 3)) or "It said nothing."
         if code == 0:
             self.state, self.message = "STOPPED", "The engine has ended."
-        elif self._look(force=True):  # somebody was quicker
-            self.state, self.message = "ATTACHED", f"Engine '{self.engine}' runs already (process {self._pid})."
         else:
             self.state, self.message = "FAILED", f"The engine ended with exit code {code}. {lines}"
 
     # --- stopping ---
 
     def _drive_stop(self) -> None:
-        engine, now = self._look(), time.monotonic()
-        is_there = self._alive() if self._process is not None else now - self._seen < LEAVES_S
-        if not engine and not is_there:
+        now = time.monotonic()
+        is_there = self._alive() if self._process is not None else self._look() or now - self._seen < LEAVES_S
+        if not is_there:
             self._stopped()
             return
         if now - self._asked >= 1:
@@ -229,7 +234,7 @@ class Launcher:
             self._due.pop(0)[1]()
 
     def _stopped(self) -> None:
-        self._started.pop(self.engine, None)
+        self._bury()
         self._family.kill_rest()
         self.state, self.message = "STOPPED", "The engine was stopped."
         if self._again:
