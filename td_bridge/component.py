@@ -80,17 +80,20 @@ def onFrameStart(frame):
 
 def onExit():
     this = _this()
+    if this.jobs is not None:
+        this.jobs.cancel()
     if this.launcher is not None:
         this.launcher.close()
-    _close(this.comp.path)  # a chain of jobs ends by itself when TouchDesigner is gone
+    _close(this.comp.path)
 
 
 def restart():
-    """Let go of everything, so that new modules begin anew. An engine that runs goes on running."""
+    """Let go of everything, so that new modules begin anew. An engine and a chain of jobs that run go on running."""
     this = _this()
     for top in _pictures(this.comp):
         this.comp.op("script_top_callbacks").module.let_go(top)
     _close(this.comp.path)
+    _this().jobs, _this().ports = this.jobs, this.ports
 
 
 # --- the engine: its panel, its streams ---
@@ -125,13 +128,16 @@ def _follow_engine(this):
 
 
 def _drop(comp, names, pages):
-    """Remove what only an engine before this one had: its parameters begin with N, its pages with a small letter."""
-    for par in list(comp.customPars):
-        if par.name.startswith("N") and par.name not in names:
-            par.destroy()
-    for page in list(comp.customPages):
-        if page.name[0].islower() and page.name not in pages:
+    """Remove what only an engine before this one had, and nothing that the artist has made."""
+    ours = comp.fetch("pages", [])
+    gone = [par.name for page in comp.customPages if page.name in ours for par in page.pars if par.name[0] == "N"]
+    for name in gone:  # by name: destroying one parameter makes every other that is held invalid
+        if name not in names and hasattr(comp.par, name):
+            getattr(comp.par, name).destroy()
+    for name in [name for name in ours if name not in pages]:
+        for page in [page for page in comp.customPages if page.name == name and not page.pars]:
             page.destroy()
+    comp.store("pages", sorted(pages))
 
 
 def _follow_streams(this):

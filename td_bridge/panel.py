@@ -143,13 +143,18 @@ def lay_out(owner: Any, lines: list[Row]) -> None:
         there = [owner.par[name] for name in row.names]
         fresh = any(par is None or par.style != row.style for par in there)
         if fresh:
-            page = owner.appendCustomPage(row.page)
+            page = _page(owner, row.page)
             sized = {"size": len(row.value)} if len(row.value) > 1 else {}
             there = list(getattr(page, "append" + row.style)(row.par, label=row.label, **sized))
         for par, default, value in zip(there, row.default, row.value, strict=True):
             _describe(par, row, default)
             if fresh and row.style not in ("Pulse", "Header"):
                 par.val = value
+
+
+def _page(owner: Any, name: str) -> Any:
+    found = [page for page in owner.customPages if page.name == name]
+    return found[0] if found else owner.appendCustomPage(name)
 
 
 def _describe(par: Any, row: Row, default: Any) -> None:

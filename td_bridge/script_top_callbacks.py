@@ -27,6 +27,8 @@ _missing = _kept.setdefault("missing", {})  # engine -> a sentence: what the com
 
 def onSetupParameters(scriptOp):
     """Make the page 'Utsushi'. What the artist has set already is kept."""
+    pages = [page for page in scriptOp.customPages if page.name == "Utsushi"]
+    page = pages[0] if pages else scriptOp.appendCustomPage("Utsushi")
     for style, name, label, default, is_setting in (
         ("Toggle", "Active", "Active", True, True),
         ("Str", "Engine", "Engine", "utsushi", True),
@@ -44,7 +46,7 @@ def onSetupParameters(scriptOp):
     ):
         fresh = not hasattr(scriptOp.par, name)
         if fresh:
-            getattr(scriptOp.appendCustomPage("Utsushi"), "append" + style)(name, label=label)
+            getattr(page, "append" + style)(name, label=label)
         par = getattr(scriptOp.par, name)
         if style == "Menu":
             par.menuNames, par.menuLabels = list(COOK), list(COOK.values())

@@ -99,10 +99,24 @@ def test_appending_again_makes_the_parameter_anew(network: COMP) -> None:
     page = network.appendCustomPage("Page")
     page.appendInt("Size", size=2)
     network.par.Size1, network.par.Size2 = 1, 2
-    again = network.appendCustomPage("Page").appendInt("Size", size=2)
-    assert [par.eval() for par in again] == [0, 0] and len(network.customPages) == 1
+    again = page.appendInt("Size", size=2)
+    assert [par.eval() for par in again] == [0, 0] and len(page.pars) == 2
+    with pytest.raises(AssertionError, match="page Page already"):
+        network.appendCustomPage("Page")
     with pytest.raises(AssertionError, match="exists"):
         page.appendInt("Size1", replace=False)
+
+
+def test_destroying_one_parameter_makes_the_others_that_are_held_invalid(network: COMP) -> None:
+    page = network.appendCustomPage("Page")
+    first, second = page.appendInt("A")[0], page.appendInt("B")[0]
+    network.par.B = 7
+    first.destroy()
+    with pytest.raises(AssertionError, match="ask for this one again"):
+        second.eval()
+    assert network.par.B.eval() == 7 and network.par["A"] is None
+    page.destroy()
+    assert network.customPars == network.customPages == []
 
 
 def test_values_are_held_to_their_kind(network: COMP) -> None:
@@ -202,7 +216,8 @@ def test_time_pauses_with_the_timeline_since_2025(build: int, moves: bool) -> No
 @pytest.mark.parametrize(("kind", "data"), [("oscinDAT", net.encode("/a", [1, 0.5, "b"])), ("udpinDAT", b"a\nb")])
 def test_messages_arrive_once_the_port_is_open(network: COMP, td: TouchDesigner, kind: str, data: bytes) -> None:
     words = (
-        "seen = []\ndef onReceiveOSC(dat, row, message, data, time, address, args, peer): seen.append((address, args))\n"
+        "seen = []\n"
+        "def onReceiveOSC(dat, row, message, data, time, address, args, peer): seen.append((address, args))\n"
         "def onReceive(dat, row, message, data, peer): seen.append(message)"
     )
     callbacks = text(network, "callbacks", words)

@@ -32,14 +32,17 @@ class Show:
 
     def start(self, capacity: int = 2000 * 4 * 4) -> FakeEngine:
         self.engine = FakeEngine(self.name, capacity=capacity)
-        panel = {
+        self.panel = {
             "format": "utsushi.panel/1", "engine": self.name, "session": 1, "pid": 1, "mode": "live",
             "osc": {"host": "127.0.0.1", "port": 9}, "streams": [],
             "nodes": [{"name": "pose", "type": "pose.blazepose", "parameters": [PARAMETER]}],
         }  # fmt: skip
-        home().mkdir(parents=True, exist_ok=True)
-        (home() / f"{self.name}.panel.json").write_text(json.dumps(panel), encoding="utf-8")
+        self.write_panel()
         return self.engine
+
+    def write_panel(self) -> None:
+        home().mkdir(parents=True, exist_ok=True)
+        (home() / f"{self.name}.panel.json").write_text(json.dumps(self.panel), encoding="utf-8")
 
     def tell(self, address: str, *values: Any) -> None:
         """Say something as the engine's OSC does."""
@@ -213,6 +216,46 @@ def test_a_change_that_is_lost_is_sent_again(make: Callable[..., Show], monkeypa
     show.tell("/utsushi/engine/answer", 1, "/utsushi/node/pose/calm", 1, "")
     show.look()
     assert show.desk.alive.settings._sent == {} and show.desk.chop("info")["set_version"] == 1
+
+
+def test_pages_follow_the_engines_config(make: Callable[..., Show]) -> None:
+    show = make()
+    show.start().publish()
+    show.look()
+    mine = show.desk.comp.appendCustomPage("Mine").appendFloat("Nothing")[0]
+    mine.val = 3.0
+    four = {**PARAMETER, "name": "four", "address": "/utsushi/node/pose/four", "size": 4, "most": 4,
+            "value": [1, 2, 3, 4], "default": [0, 0, 0, 0]}  # fmt: skip
+    show.panel["nodes"][0]["parameters"].append(four)
+    show.panel["nodes"].append({**show.panel["nodes"][0], "name": "second", "parameters": [
+        {**four, "address": "/utsushi/node/second/four"}]})  # fmt: skip
+    show.write_panel()
+    show.look()
+    pages = [page.name for page in show.desk.comp.customPages]
+    assert pages[-3:] == ["pose", "Mine", "second"] and show.desk.par.Nposefour4.eval() == 4
+    show.panel["nodes"] = [{"name": "figure", "type": "x", "parameters": [
+        {**PARAMETER, "name": "fit", "type": "menu", "menu": ["a", "b"], "default": "a", "value": "b", "min": None,
+         "max": None, "address": "/utsushi/node/figure/fit"}]}]  # fmt: skip
+    show.panel["session"] = 2
+    show.write_panel()
+    show.look()
+    assert [page.name for page in show.desk.comp.customPages][-2:] == ["Mine", "figure"]
+    assert [par.name for par in show.desk.comp.customPars if par.name.startswith("N")] == ["Nothing", "Nfigurefit"]
+    assert show.desk.par.Nothing.eval() == 3.0, "the artist's own"
+
+
+def test_a_list_of_texts_is_one_text(make: Callable[..., Show]) -> None:
+    show = make()
+    show.start().publish()
+    files = {**PARAMETER, "name": "files", "type": "str", "size": 1, "most": 16, "default": None, "value": ["a", "b"],
+             "min": None, "max": None, "address": "/utsushi/node/pose/files"}  # fmt: skip
+    show.panel["nodes"][0]["parameters"].append(files)
+    show.write_panel()
+    show.look()
+    assert show.desk.par.Nposefiles.eval() == "a; b"
+    show.desk.par.Nposefiles.typed("c;d e ; f")
+    show.look()
+    assert ("/utsushi/node/pose/files", ["c", "d e", "f"]) in show.desk.comp.op("osc_out").sent
 
 
 def test_touchdesigner_2023_cooks_inside_the_component_though_nobody_looks(make: Callable[..., Show]) -> None:

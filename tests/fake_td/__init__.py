@@ -179,7 +179,7 @@ class TouchDesigner:
         changed, self._changed = list(self._changed.values()), {}
         for dat in self._execute_dats("parameterexecuteDAT", "valuechange"):
             for par, before in changed:
-                if self._watches(dat, par):
+                if par.valid and self._watches(dat, par):
                     self.call(dat, "onValueChange", par, before)
 
     def _receive(self) -> None:

@@ -77,10 +77,9 @@ class OP:
         return [par for page in self.customPages for par in page.pars]
 
     def appendCustomPage(self, name: str) -> Page:
-        found = [page for page in self.customPages if page.name == name]
-        if not found:
-            self.customPages.append(Page(self, name))
-        return found[0] if found else self.customPages[-1]
+        assert name not in [page.name for page in self.customPages], f"there is a page {name} already"
+        self.customPages.append(Page(self, name))
+        return self.customPages[-1]
 
     def store(self, key: str, value: Any) -> None:
         self.storage[key] = value

@@ -24,7 +24,7 @@ CUSTOM_ONLY = {
     "menuLabels",
 }
 CUSTOM_ONLY |= {"enable", "order", "startSection", "help"}
-READ_ONLY = {"hidden", "style", "owner", "isCustom", "isPulse", "isMenu", "page", "parGroup"}
+READ_ONLY = {"hidden", "valid", "style", "owner", "isCustom", "isPulse", "isMenu", "page", "parGroup"}
 
 
 class Par:
@@ -37,10 +37,11 @@ class Par:
             isMenu=style in ("Menu", "StrMenu"), label=name, help="", default=empty if value is None else value,
             min=0, max=1, normMin=0, normMax=1, clampMin=False, clampMax=False, readOnly=False, enable=True, order=0,
             startSection=False, menuNames=[], menuLabels=[], mode="CONSTANT", page=None, parGroup=None, changes=0,
-            _val=empty if value is None else value, _expr="",
+            _val=empty if value is None else value, _expr="", valid=True,
         )  # fmt: skip
 
     def __setattr__(self, name: str, value: Any) -> None:
+        self._live()
         if name in READ_ONLY:
             raise AttributeError(f"{name} of a parameter is read-only")
         if name in CUSTOM_ONLY and not self.isCustom:
@@ -85,6 +86,7 @@ class Par:
         return value
 
     def eval(self) -> Any:
+        self._live()
         value = self._val
         if self.mode == "EXPRESSION":
             value = eval(self._expr, self.owner.td.names_for(self.owner))
@@ -98,9 +100,17 @@ class Par:
         self.owner.td.pulsed(self)
 
     def destroy(self) -> None:
+        """Whatever anybody holds of this operator's parameters is invalid from then on: ask for it anew."""
+        self._live()
         assert self.isCustom, "only custom parameters can be destroyed"
         self.page._pars.remove(self)
         del self.owner.par._all[self.name]
+        for page in self.owner.customPages:
+            page._pars[:] = [self.owner.par._renew(par) for par in page._pars]
+        self.__dict__["valid"] = False
+
+    def _live(self) -> None:
+        assert self.valid, f"{self.name}: a parameter was destroyed meanwhile, so ask for this one again"
 
     def typed(self, value: Any) -> None:
         """The artist enters a value."""
@@ -142,6 +152,14 @@ class Pars:
     def __iter__(self) -> Iterator[Par]:
         return iter(list(self._all.values()))
 
+    def _renew(self, par: Par) -> Par:
+        new = Par(par.owner, par.name, par.style, custom=True)
+        new.__dict__.update(vars(par))
+        new.parGroup[:] = [new if one is par else one for one in new.parGroup]
+        par.__dict__["valid"] = False
+        self._all[par.name] = new
+        return new
+
     def take(self, others: Pars) -> None:
         """The values of another operator of this type."""
         for par in others:
@@ -168,8 +186,8 @@ class Page:
         return list(self._pars)
 
     def destroy(self) -> None:
-        for par in self.pars:
-            par.destroy()
+        while self._pars:
+            self._pars[0].destroy()
         self.owner.customPages.remove(self)
 
     def take(self, other: Page) -> None:
@@ -199,7 +217,8 @@ class Page:
             assert old is None or old.isCustom, f"{one} is a built-in parameter"
             assert old is None or replace, f"{one} exists already"
             if old is not None:
-                old.destroy()
+                old.page._pars.remove(old)
+                old.__dict__["valid"] = False
             par = Par(self.owner, one, style, custom=True)
             par.__dict__.update(page=self, parGroup=group, label=label or name)
             self._pars.append(par)
