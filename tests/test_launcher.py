@@ -119,9 +119,10 @@ def test_an_engine_is_started_shared_and_stopped(
     other = Launcher(ROOT, sys.executable, str(config), name)
     other.start()
     assert other.state == "ATTACHED" and other.log_tail() == launcher.log_tail()
+    other.keep_running = False
     other.close()
-    launcher.poll()
-    assert launcher.state == "RUNNING", "who has attached leaves it alone"
+    other.poll()
+    assert other.state == "ATTACHED", "closing stops only what was started there"
     other.stop()
     assert other.message == "The engine is asked to stop."
     until(other, "STOPPED")
