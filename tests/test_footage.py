@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,11 +18,13 @@ from engine.errors import BadInput, Exit
 from nodes.generator.footage import folder as footages
 from nodes.generator.footage.mattes import body, difference, masks
 from nodes.generator.network import checkpoint
+from nodes.generator.network.painter import Painter
 from nodes.generator.training import examine as examining
 from nodes.generator.training import train
 from nodes.generator.training.commands import main
 from nodes.generator.training.evaluate import Score, evaluate, paint, psnr, score, ssim
-from nodes.generator.training.examine import examine, export, show
+from nodes.generator.training.examine import examine, show
+from nodes.generator.training.export import export
 from nodes.generator.training.grid import COLUMNS, columns, write_grid
 from nodes.generator.training.look import pairs
 
@@ -239,6 +242,25 @@ def test_export_names_and_measures(folder: Path, trained: Path, tmp_path: Path) 
     with pytest.raises(BadInput, match="performer: String should have at most 1000"):
         export(trained, out, {"performer": "A" * 1001})
     assert checkpoint.read(out).about == about
+
+
+def test_export_mixes_in_another_performer(folder: Path, trained: Path, tmp_path: Path) -> None:
+    own = trained / "performer.safetensors"
+    shape = checkpoint.read(own).shape
+    other, out = tmp_path / "other.safetensors", tmp_path / "mixed.safetensors"
+    before = checkpoint.read(own)
+    torch.manual_seed(99)
+    checkpoint.write(other, before.about, before.plate, before.poses, Painter(shape))
+    export(trained, out, {}, mix=other, share=0.25)
+    name = "last.weight"
+    expected = 0.75 * before.weights[name].astype(np.float32) + 0.25 * checkpoint.read(other).weights[name]
+    assert np.allclose(checkpoint.read(out).weights[name], expected, atol=1e-3)
+    assert not np.allclose(checkpoint.read(out).weights[name], before.weights[name], atol=1e-3)
+    larger = replace(shape, width=shape.width + 4)
+    about = before.about.model_copy(update={"network": before.about.network.model_copy(update={"width": larger.width})})
+    checkpoint.write(other, about, before.plate, before.poses, Painter(larger))
+    with pytest.raises(BadInput, match="another size"):
+        export(trained, out, {}, mix=other, share=0.25)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What torch raises when a graphics card fails or memory is full, as the errors that end a node's process at once.
 
-The texts were looked up, not seen: no graphics card has failed here.
+Full memory and a failed assertion of a kernel were seen on a card, the other texts were looked up.
 """
 
 from __future__ import annotations

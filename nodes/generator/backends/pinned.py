@@ -4,8 +4,8 @@ Registering memory with the CUDA driver ("pinning" it) saves the copy between a 
 goes wrong, it does so out of sight: as an error of some later, unrelated call, or as a driver that hangs or takes the
 process with it. So a process to be thrown away tries it first, and only a good verdict lets the real one do the same.
 
-This never ran on a GPU. The tests try it without one, and with a stand-in for torch that works, refuses, crashes,
-hangs and garbles.
+`tests/test_cuda.py` runs it on a card. The other tests try it without one, and with a stand-in for torch that works,
+refuses, crashes, hangs and garbles.
 """
 
 from __future__ import annotations

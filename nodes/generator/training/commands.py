@@ -86,14 +86,16 @@ def _export(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
     parser.add_argument("--footage", type=Path, metavar="FOLDER", help="measure on all of its held-out frames")
     parser.add_argument("--onnx", type=Path, metavar="FILE.onnx", help="also write the network for other programs")
+    parser.add_argument("--mix", type=Path, metavar="FILE", help="mix in the training's --init: steadier")
+    number_adder(parser)("--share", 0.3, 0, 1, "of --mix in the whole")
     add_about(parser)
     parser.set_defaults(run=_run_export)
 
 
 def _run_export(options: argparse.Namespace) -> None:
-    from nodes.generator.training.examine import export
+    from nodes.generator.training.export import export
 
-    export(options.training, options.out, about(options), options.footage, options.onnx)
+    export(options.training, options.out, about(options), options.footage, options.onnx, options.mix, options.share)
     print(f"Wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB).")
 
 

@@ -1,4 +1,4 @@
-"""Measure a finished performer on footage, through any backend, and give it its name: `performer eval` and `export`."""
+"""Measure a finished performer on footage, through any backend: `performer eval`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from engine.errors import BadInput
-from engine.session import replace_file, require_writable
+from engine.session import replace_file
 from nodes.generator.backends import choose
 from nodes.generator.backends.base import Backend
 from nodes.generator.footage import folder as footages
@@ -74,34 +74,6 @@ def painted(runs: Backend, plate: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _smaller(picture: np.ndarray, size: int) -> np.ndarray:
     """size: 0 leaves it as it is."""
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) if 0 < size < len(picture) else picture
-
-
-def export(run: Path, out: Path, named: dict[str, str], footage: Path | None = None, onnx: Path | None = None) -> None:
-    """The performer of a training, with its name, licence and consent; measured in full where footage is given.
-
-    named: performer, licence, consent; what is empty stays as it was. Raises `BadInput`.
-    """
-    for target, ending in ((out, ".safetensors"), (onnx, ".onnx")):
-        if target and target.suffix != ending:
-            raise BadInput(f"{target} is no name for it. Let it end in {ending}.")
-        require_writable(target)
-    source = run / "performer.safetensors" if run.is_dir() else run
-    if out.exists() and out != source:
-        try:
-            checkpoint.look(out)
-        except BadInput as error:
-            raise BadInput(f"{out} holds something else than a performer, and stays. Choose another --out.") from error
-    performer = checkpoint.read(source)
-    metrics = performer.about.metrics
-    if footage:
-        found = examine(source, footage)
-        metrics = {name: round(float(value), 4) for name, value in found._asdict().items()}
-    given = {name: value for name, value in named.items() if value}
-    about = checkpoint.about(**{**performer.about.model_dump(), **given, "metrics": metrics})
-    checkpoint.write(out, about, performer.plate, performer.poses, performer.painter())
-    if onnx:
-        built = choose.prepare(out, "onnx", "cpu", 1).artefact
-        replace_file(onnx, built.read_bytes())
 
 
 def show(found: Score, target: Path | None) -> None:

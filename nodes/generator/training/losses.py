@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Weights.
-PICTURE, EDGES, STRUCTURE, STRAIGHT, CERTAIN, CLEAR, MATTE = 2.0, 1.0, 0.5, 1.0, 0.3, 0.1, 1.0
+PICTURE, EDGES, STRUCTURE, STRAIGHT, CERTAIN, CLEAR, MATTE = 2.0, 1.0, 1.5, 1.0, 0.3, 0.1, 1.0
 MATTE_UNTIL = 0.1  # of the training: by then alpha knows the body's outline
 
 

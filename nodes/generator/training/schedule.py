@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 WARM_UP_STEPS = 100
-DECAY_FROM, LOWEST = 0.5, 0.02  # a half cosine down to this share of the rate
+DECAY_FROM, LOWEST = 0.3, 0.02  # a half cosine down to this share of the rate
 CRITIC_RAMP = 0.05  # from the critic's start until it has its full say
 EMA = 0.998
 
@@ -18,7 +18,7 @@ class Schedule:
 
     minutes: float = 0.0
     steps: int = 0
-    rate: float = 5e-4
+    rate: float = 1e-3
     critic_from: float = 1.0
 
     def progress(self, step: int, seconds: float) -> float:

@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     add_number("--threads", 0, 0, 1024, "of the processor; 0: all")
     add_number("--batch", 4, 1, 1024, "frames per step")
-    add_number("--rate", 5e-4, 1e-8, 1, "learning rate")
+    add_number("--rate", 1e-3, 1e-8, 1, "learning rate")
     add_number("--seed", 0, 0, 2**31, "of all chance: the first weights, the batches")
     add_number("--held-out", 0.15, 0, 0.9, "share of the frames, the last ones, kept for measuring", "SHARE")
     add_number("--every", 60.0, 0.1, 1e6, "between two looks", "SECONDS")
