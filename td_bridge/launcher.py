@@ -156,7 +156,8 @@ class Launcher:
         if force or now - self._looked >= LOOK_S:
             self._looked, self._found = now, self._engine()
             if self._found is not None:
-                self._seen, self._pid = now, self._found["supervisor_pid"]
+                self._seen, pid = now, self._found["supervisor_pid"]
+                self._pid = pid if 1 < pid < 1 << 31 else 0  # 0 and -1 would be TouchDesigner itself, or everybody
         return self._found is not None
 
     def _engine(self) -> memory.Mapping | None:

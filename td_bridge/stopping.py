@@ -21,8 +21,10 @@ CTRL_BREAK = (
 
 
 def terminate(pid: int, python: str = "") -> None:
-    """Ask a program to end: by SIGTERM, or on Windows by Ctrl+Break, for which a helper runs in the interpreter
-    `python`; that reaches only a program that processes.py has started."""
+    """Ask a program to end, if `pid` is one (0 is none): by SIGTERM, or on Windows by Ctrl+Break, for which a helper
+    runs in the interpreter `python`; that reaches only a program that processes.py has started."""
+    if not pid:
+        return
     if WINDOWS:
         if python:
             _run([python, "-c", CTRL_BREAK, str(pid)])
@@ -57,16 +59,15 @@ class Family:
 
     def kill(self) -> None:
         """At once, all of them, while the program itself still runs."""
-        if WINDOWS:
+        if WINDOWS and self.pid:
             taskkill = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "taskkill.exe"
             _run([str(taskkill), "/PID", str(self.pid), "/T", "/F"])
-        else:
-            self.kill_rest()
+        self.kill_rest()
 
     def kill_rest(self) -> None:
         """Whoever is left once the program itself has ended. On Windows an engine's job object has done that."""
         self.look()
-        for pid in self._members:
+        for pid in self._members:  # none on Windows
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
 

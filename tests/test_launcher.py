@@ -31,12 +31,12 @@ ENGINE = """\
 import os, signal, subprocess, sys, time
 sys.path[:0] = [{root!r}, {tests!r}]
 from fake_engine import FakeEngine
-engine = FakeEngine({name!r}, session=77)
-engine.directory["supervisor_pid"] = os.getpid()
-print("the first line", flush=True)
 asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
 {more}
+print("the first line", flush=True)
+engine = FakeEngine({name!r}, session=77)
+engine.directory["supervisor_pid"] = os.getpid()
 while not asked:
     engine.beat()
     time.sleep(0.02)
@@ -417,6 +417,25 @@ def test_somebody_elses_engine_can_be_stopped(make: Callable[..., Launcher]) -> 
     launcher.stop()
     until(launcher, "STOPPED")
     assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("pid", [0, 1, 2**31, 2**64 - 1, 2**64 - os.getpid()])
+def test_a_process_that_cannot_be_an_engine_is_left_alone(
+    make: Callable[..., Launcher], name: str, monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    for limit in ("TERMINATE_S", "KILL_S", "GIVE_UP_S"):
+        monkeypatch.setattr(module, limit, 0.0)
+    launcher, lying = make(), FakeEngine(name)
+    lying.directory["supervisor_pid"] = pid
+    signals: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *what: signals.append(what))
+    launcher.stop()
+    for _ in range(10):
+        launcher.poll()
+    assert launcher.state == "STOPPING" and signals == []
+    lying.close()
+    until(launcher, "STOPPED")
+    assert signals == []
 
 
 # --- TouchDesigner closes ---
