@@ -82,6 +82,18 @@ def test_a_picture_is_shown_once_and_kept(td: TouchDesigner, engine: FakeEngine)
     assert node.errors_ == [] and node.par.State.eval() == "LIVE"
 
 
+@pytest.mark.parametrize(
+    ("channels", "dtype", "pixel_format"), [(1, "uint8", "GRAY"), (1, "uint16", "GRAY"), (3, "uint8", "BGR")]
+)
+def test_masks_depth_and_camera_pictures_are_shown(
+    td: TouchDesigner, engine: FakeEngine, channels: int, dtype: str, pixel_format: str
+) -> None:
+    node = node_for(td, engine)
+    engine.publish(7, channels=channels, dtype=dtype, pixel_format=pixel_format)
+    cook(node)
+    assert node.image is not None and node.image.dtype == dtype and node.image[-1, 0, 0] == 7 and node.errors_ == []
+
+
 def test_the_node_takes_the_pictures_size(td: TouchDesigner, engine: FakeEngine) -> None:
     node = node_for(td, engine)
     for height, width in ((2, 5), (3, 4)):

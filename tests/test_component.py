@@ -94,7 +94,7 @@ def test_a_change_arrives_at_the_node_and_a_frame_carries_its_version(pair: tupl
 
 def held_by(desk: Desk) -> dict[tuple[str, str], Any]:
     """The engine's settings, by its own panel."""
-    panel = desk.alive.file.panel
+    panel = desk.alive.exchange.file.panel
     return {(node["name"], one["name"]): one["value"] for node in panel["nodes"] for one in node["parameters"]}
 
 
@@ -132,7 +132,7 @@ def test_a_dragged_slider_never_jumps_back(pair: tuple[Engine, Desk]) -> None:
         desk.frame()
         seen.append(desk.value("figure", "trail"))
     assert seen == [step / 40 for step in range(40)]
-    desk.until(lambda: not desk.alive.settings._sent)
+    desk.until(lambda: not desk.alive.exchange.settings._sent)
     for _ in range(20):
         desk.frame()
         assert desk.value("figure", "trail") == 39 / 40
@@ -166,16 +166,16 @@ def test_what_the_artist_has_set_is_given_to_the_next_engine_and_nothing_else(
 ) -> None:
     _, first = pair
     first.set("output", "placeholder_after", 7.0)
-    first.until(lambda: not first.alive.settings._sent and first.comp.fetch("mine"))
+    first.until(lambda: not first.alive.exchange.settings._sent and first.comp.fetch("mine"))
     assert first.comp.fetch("mine") == ["/utsushi/node/output/placeholder_after"]
-    panel = {**first.alive.file.panel, "session": 1}
+    panel = {**first.alive.exchange.file.panel, "session": 1}
     for one in panel["nodes"][2]["parameters"]:
         one["value"], one["version"] = one["default"], 0
     sent = first.comp.op("osc_out").sent
     sent.clear()
-    first.alive.file._stamp = None
-    first.alive.file.path = tmp_path / "panel.json"
-    first.alive.file.path.write_text(json.dumps(panel))
+    first.alive.exchange.file._stamp = None
+    first.alive.exchange.file.path = tmp_path / "panel.json"
+    first.alive.exchange.file.path.write_text(json.dumps(panel))
     first.until(lambda: any("placeholder_after" in address for address, _ in sent))
     assert [message for message in sent if "/node/" in message[0]] == [
         ("/utsushi/node/output/placeholder_after", [7.0])
@@ -220,6 +220,6 @@ def test_more_streams_have_a_top_each(pair: tuple[Engine, Desk]) -> None:
 def test_the_log_has_a_limit(pair: tuple[Engine, Desk]) -> None:
     _, desk = pair
     desk.par.Loglines = 12
-    desk.alive.health.log += [("WARNING", "camera", f"line {number}") for number in range(20)]
+    desk.alive.exchange.health.log += [("WARNING", "camera", f"line {number}") for number in range(20)]
     desk.until(lambda: desk.table("log")[-1][3] == "line 19")
     assert len(desk.table("log")) == 13 and desk.table("log")[0] == ["time", "level", "node", "text"]

@@ -163,7 +163,7 @@ def test_a_copy_of_the_component_is_one_of_its_own(desk: Callable[..., Desk]) ->
     copy.par.Engine = "other"
     one.frame()
     with one.running():
-        alive = {path: about.engine for path, about in one.kept.by_component.items()}
+        alive = {path: about.exchange.engine for path, about in one.kept.by_component.items()}
     assert alive == {"/project1/utsushi": one.par.Engine.eval(), "/project1/second": "other"}
     copy.destroy()
     third: OP = one.td.root.op("project1").copy(one.comp, name="third")

@@ -208,14 +208,14 @@ def test_a_change_that_is_lost_is_sent_again(make: Callable[..., Show], monkeypa
     show.desk.par.Nposecalm.typed(0.25)
     show.look()
     del sent[:]
-    for under_way in list(show.desk.alive.settings._sent):
-        settings = show.desk.alive.settings
+    for under_way in list(show.desk.alive.exchange.settings._sent):
+        settings = show.desk.alive.exchange.settings
         settings._sent[under_way] = settings._sent[under_way]._replace(at=time.monotonic() - 2)
     show.look()
     assert ("/utsushi/node/pose/calm", [0.25]) in sent and show.desk.par.Nposecalm.eval() == 0.25
     show.tell("/utsushi/engine/answer", 1, "/utsushi/node/pose/calm", 1, "")
     show.look()
-    assert show.desk.alive.settings._sent == {} and show.desk.chop("info")["set_version"] == 1
+    assert show.desk.alive.exchange.settings._sent == {} and show.desk.chop("info")["set_version"] == 1
 
 
 def test_pages_follow_the_engines_config(make: Callable[..., Show]) -> None:
