@@ -22,6 +22,11 @@ from engine.process import ROOT, end_with_parent
 ASK_S, TERMINATE_S = 5.0, 2.0  # how long it may take after being asked, and after being terminated
 READ_MOST = 1 << 20  # bytes of output looked at in one go
 LINE_MOST = 1 << 14  # bytes; whatever goes on longer is no line
+# Windows: Ctrl+Break reaches only the console that one is in oneself, so a helper goes into the program's.
+CTRL_BREAK = (
+    "import ctypes, sys; kernel, group = ctypes.windll.kernel32, int(sys.argv[1]); kernel.FreeConsole(); "
+    "kernel.AttachConsole(group) and kernel.GenerateConsoleCtrlEvent(1, group)"
+)
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")  # what colours a terminal, or rings its bell
 
 
@@ -33,8 +38,8 @@ class Child:
         options: dict = {"start_new_session": True}
         if sys.platform == "linux":
             options["preexec_fn"] = end_with_parent  # also when we are killed; no thread of ours can hold a lock here
-        if sys.platform == "win32":  # with our console, which may have no window: Ctrl+Break reaches no other
-            options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        if sys.platform == "win32":
+            options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
         with open(log, "wb") as output:
             self.process = subprocess.Popen(
                 list(words),
@@ -45,7 +50,8 @@ class Child:
                 env=environment,
                 **options,
             )
-        self._log = open(log, "rb")  # noqa: SIM115  (closed in `close`)
+        self._log = open(log, "rb", buffering=0)  # noqa: SIM115  (closed in `close`)
+        self._read = 0  # bytes of it
         self._half = b""
         self.drained = False  # has all been read that there was to read?
         self._family: dict[int, psutil.Process] = {}
@@ -59,7 +65,9 @@ class Child:
 
     def lines(self) -> list[str]:
         """What it has printed since the last call. A line that it goes on overwriting (\\r) counts each time."""
-        data = self._log.read(READ_MOST)
+        self._log.seek(self._read)  # once at a file's end, Wine's C library stays there until it is moved
+        data = self._log.read(READ_MOST) or b""
+        self._read += len(data)
         self.drained = len(data) < READ_MOST
         whole = (self._half + data).replace(b"\r", b"\n").split(b"\n")
         ended = self.drained and self.process.returncode is not None
@@ -104,7 +112,8 @@ class Child:
     def _ask(self) -> None:
         with suppress(OSError):
             if sys.platform == "win32":
-                self.process.send_signal(signal.CTRL_BREAK_EVENT)
+                words = [sys.executable, "-c", CTRL_BREAK, str(self.process.pid)]
+                subprocess.Popen(words, stdin=subprocess.DEVNULL, creationflags=subprocess.CREATE_NO_WINDOW)
             else:
                 self.process.send_signal(signal.SIGINT)
 

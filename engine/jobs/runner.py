@@ -18,6 +18,7 @@ from engine.setup.launch import INTERRUPTED
 
 RETRY_S = 0.5  # before the first further try; before each next one that much longer
 PROGRESS_S = 0.25  # between two reports of progress
+LONG_AGO_NS = 10**12
 TAIL_LINES = 15  # of what a failed program printed last
 LOG_LINES = 50  # told of one tick; the log file has them all
 
@@ -32,7 +33,7 @@ class Try:
         self.ending = ""  # the event that it will end with, where we end it
         self.progress, self.text = 0.0, ""  # as told last
         self.eta_s: float | None = None
-        self.told_ns = 0
+        self.told_ns = -LONG_AGO_NS  # a clock may begin at 0
         self.fresh = False
         self.outputs: dict[str, str] = {}
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
