@@ -86,6 +86,8 @@ def test_a_change_arrives_at_the_node_and_a_frame_carries_its_version(pair: tupl
     engine, desk = pair
     before = engine.node(2)["param_version"]
     desk.set("output", "fade", 0.75)
+    desk.frame()
+    assert ("/utsushi/node/output/fade", [0.75]) in desk.comp.op("osc_out").sent, "in the same frame"
     desk.until(lambda: desk.chop("info")["set_version"] > before)
     version = desk.chop("info")["set_version"]
     desk.until(lambda: desk.chop("info")["param_version"] == version)

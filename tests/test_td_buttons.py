@@ -134,6 +134,13 @@ def test_a_job_that_fails_and_one_that_is_cancelled(desk: Desk) -> None:
     desk.until(lambda: "ancel" in desk.par.Jobstatus.eval())
 
 
+def test_a_job_ends_with_touchdesigner(desk: Desk) -> None:
+    prepare(desk, "import time; time.sleep(60)")
+    desk.press("Runjobs")
+    desk.until(lambda: ["start", "first"] in [row[:2] for row in news(desk)], 60)
+    desk.close()  # and the fixture looks whether anything is left
+
+
 def test_a_table_that_cannot_be_used_is_a_sentence(desk: Desk) -> None:
     desk.comp.op("stages").appendRow(["first", "python", "nowhere", "", "", "", ""])
     desk.press("Runjobs")
