@@ -127,7 +127,7 @@ def _follow_settings(scriptOp, bridge):
         try:
             from ring_reader import RingReader
         except ImportError as error:
-            return f"Beside this node there must be Text DATs named ring_reader and ring_mapping ({error})."
+            return f"Beside this node there must be Text DATs ring_reader, ring_frames and ring_mapping ({error})."
         bridge.reader, bridge.wanted = RingReader(*wanted), wanted
     return ""
 

@@ -13,7 +13,7 @@ from fake_td import CookLevel, TouchDesigner
 from fake_td.ops import TOP
 
 READ_ONLY = ["Fps", "Latencyms", "Message", "Restarts", "Skipped", "State"]
-MODULES = ("ring_mapping", "ring_reader", "script_top_callbacks")
+MODULES = ("ring_mapping", "ring_frames", "ring_reader", "script_top_callbacks")
 
 
 @pytest.fixture(autouse=True)
