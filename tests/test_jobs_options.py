@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.jobs import commands
+from engine.errors import Exit
+from engine.jobs import commands, notify
 from engine.jobs.options import Command, Row, Words, words_of
 from engine.process import ROOT
 
@@ -157,3 +158,13 @@ def test_an_engine_that_would_never_end_is_refused() -> None:
 
 def test_a_config_that_is_not_there() -> None:
     assert "there is no such file" in bad(own("engine"), ("config", "configs/nothing.yaml"))[0][1]
+
+
+def test_notify_tells_this_machine_only_and_what_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--to", "8.8.8.8:9"], ["--to", "127.0.0.1"], [], ["--to", "127.0.0.1:9", "--value", "x"]):
+        with pytest.raises(SystemExit) as caught:
+            notify.main(["notify", *words])
+        assert caught.value.code == Exit.USAGE
+    assert notify.main(["notify", "--to", "localhost:9", "--text", "x" * 9000]) == Exit.USAGE
+    assert "8000 fit in one message" in capsys.readouterr().err
+    assert notify.main(["notify", "--to", "127.0.0.1:9", "--text", "nobody listens"]) == Exit.OK

@@ -20,6 +20,8 @@ from jobs_kit import Chain, job_file, script, shell, stage
 
 from engine.errors import Exit
 from engine.jobs import child, runner
+from engine.jobs.options import Command, Option, Row
+from engine.jobs.plan import Plan, Stage
 from engine.jobs.reporter import Reporter
 from engine.setup.launch import INTERRUPTED
 
@@ -27,16 +29,16 @@ TELL = "import sys; print(sys.argv[1:])"
 COUNT = "import sys\nfor n in range(5): print(f'{n}/4 done', flush=True)\nopen(sys.argv[-1], 'w').close()"
 FAIL = "import sys; print('it is broken', flush=True); print('no more ink', file=sys.stderr); sys.exit(3)"
 SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
-# Ignores what it is asked, as does the child that it starts in a session of its own.
-STUBBORN = """
-import signal, subprocess, sys, time, os
-signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)
+# Starts a child in a session of its own, which a signal to the group does not reach.
+TREE = """
+import subprocess, sys, time, os
 if len(sys.argv) > 1:
     other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)
     open(sys.argv[1], 'w').write(f'{os.getpid()} {other.pid}')
 print('up', flush=True)
 time.sleep(60)
 """
+IGNORE = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 FLAKY = """
 import pathlib, sys
 path = pathlib.Path(sys.argv[1]); tries = int(path.read_text()) if path.exists() else 0
@@ -45,7 +47,9 @@ path.write_text(str(tries + 1)); sys.exit('not yet' if tries < 2 else 0)
 FILE = {"file": {"word": "-", "output": True}}
 COMMANDS: dict[str, Any] = {
     "tell": script(TELL, options={"text": {}}), "count": script(COUNT, options=FILE), "fail": script(FAIL),
-    "sleep": script(SLEEP), "stubborn": script(STUBBORN, options=FILE), "flaky": script(FLAKY, options=FILE),
+    "sleep": script(SLEEP),
+    "tree": script(TREE, options=FILE), "stubborn": script(IGNORE + TREE, options=FILE),
+    "flaky": script(FLAKY, options=FILE),
 }  # fmt: skip
 
 
@@ -204,6 +208,19 @@ def test_a_program_that_is_gone_by_now_is_a_failure(tmp_path: Path) -> None:
     assert run.heard("started").count(("two", "started")) == 1, "trying again would not help"
 
 
+def test_a_command_of_ours_must_make_what_it_was_to_make(tmp_path: Path) -> None:
+    options = {"out": Option("--out=", output=True)}
+    for name, code in (("good", "import sys; open(sys.argv[1][6:], 'w').close()"), ("bad", "print('all well')")):
+        command = Command("ours", (sys.executable, "-c", code), options, own=True)
+        one = Stage("one", command, (Row(0, "out", str(tmp_path / name)),), "", "", None, 0)
+        events: list[dict[str, Any]] = []
+        run = Chain.__new__(Chain)
+        run.events, reporter = events, Reporter("status", tmp_path / "status.json", None, events.append)
+        run.runner = runner.Runner(Plan({"one": one}, "one"), reporter)
+        assert run.run() == (Exit.OK if name == "good" else Exit.FAILED)
+    assert f"It ended well, but did not make {tmp_path / 'bad'}.\nall well" in run.last("one", "failed")["text"]
+
+
 def test_a_flood_of_output_is_no_flood_of_events(tmp_path: Path) -> None:
     flood = script("for n in range(200_000): print('line', n)")
     run = Chain(tmp_path, [stage("one", "flood")], {"flood": flood})
@@ -338,7 +355,7 @@ def test_a_cancel_of_long_ago_is_not_meant_for_this_job(start: Any, tmp_path: Pa
 def test_nothing_outlives_the_parent(start: Any, tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     told = tmp_path / "pids"
-    process = start(stage("one", "stubborn", ["file", str(told)]), words=("--parent", str(parent.pid)))
+    process = start(stage("one", "tree", ["file", str(told)]), words=("--parent", str(parent.pid)))
     until(lambda: pids_in(told), 20)
     parent.kill()
     assert process.wait(30) == Exit.ORPHANED, output(tmp_path)
@@ -357,6 +374,11 @@ def test_the_program_does_not_outlive_a_killed_runner(start: Any, tmp_path: Path
     program, other = pids_in(told)
     until(lambda: not alive(program), 5)
     psutil.Process(other).kill()
+
+
+def test_a_status_that_cannot_be_kept_is_said_at_once(start: Any, tmp_path: Path) -> None:
+    process = start(stage("one", "tell"), words=("--status", str(tmp_path / "job.json" / "status.json")))
+    assert process.wait(30) == Exit.BAD_INPUT and "error: " in output(tmp_path)
 
 
 def test_check_starts_nothing(start: Any, tmp_path: Path) -> None:
