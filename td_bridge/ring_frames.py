@@ -10,97 +10,95 @@ Standard library and NumPy only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from ring_mapping import DTYPES, PIXEL_FORMATS, ROW_ORDERS
+from ring_mapping import DTYPES, FORM, MAX_DIMS, PIXEL_FORMATS, ROW_ORDERS
 
 FORMATS = {code: name for name, code in PIXEL_FORMATS.items()}
 CHANNELS = {"GRAY": 1, "RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4}
 NAMELESS = {1: "GRAY", 3: "RGB", 4: "RGBA"}  # what a picture is whose maker did not say
+PLAIN = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 CHUNK_BYTES = 1 << 17  # a part of a picture that stays in the cache between two steps
 OPAQUE = 0xFF000000
 
 
 class Form(NamedTuple):
-    """What a frame is. shape, dtype: of the array that is made of it. flips: its top row comes first."""
+    """What frames of one kind have in common.
 
+    size: bytes in the slot. pixel_format: "" for what is neither a picture nor keypoints. shape, dtype: of the array
+    that is made of it. flips: its top row comes first.
+    """
+
+    size: int
     pixel_format: str
     shape: tuple[int, ...]
     dtype: np.dtype
     flips: bool
+    canvas: tuple[int, int]
 
 
-def describes_itself(about: dict[str, Any], capacity: int) -> bool:
-    """Do the numbers in a frame's metadata go together, and fit `capacity` bytes? Every one of them may be a lie."""
-    ndim, size = about["ndim"], about["payload_bytes"]
-    dtype = DTYPES.get(about["dtype"])
-    return (
-        dtype is not None
-        and ndim <= len(about["shape"])
-        and size == math.prod(about["shape"][:ndim]) * np.dtype(dtype).itemsize
-        and size <= capacity
-        and about["row_order"] in ROW_ORDERS.values()
-    )
-
-
-def form_of(about: dict[str, Any]) -> Form | None:
-    """The form of a frame that describes itself rightly; None for what is neither a picture nor keypoints."""
-    shape, dtype = about["shape"][: about["ndim"]], DTYPES[about["dtype"]]
-    pixel_format = FORMATS.get(about["pixel_format"], "")
-    flips = about["row_order"] == ROW_ORDERS["TOP_DOWN"]
-    if pixel_format == "KEYPOINTS":
-        fits = dtype == "float32" and len(shape) == 3 and shape[2] == 4
-        return Form(pixel_format, shape, np.dtype(dtype), False) if fits else None
-    if len(shape) == 2:
-        shape = (*shape, 1)
-    if len(shape) != 3 or 0 in shape:
+@lru_cache(32)
+def form_of(packed: bytes) -> Form | None:
+    """The form in a frame's metadata, or None where the numbers do not go together. Each of them may be a lie."""
+    size, code, ndim, *rest = FORM.unpack(packed)
+    shape, (format_code, row_order, *canvas) = tuple(rest[:MAX_DIMS]), rest[MAX_DIMS:]
+    if code not in DTYPES or ndim > MAX_DIMS or row_order not in ROW_ORDERS.values():
         return None
-    height, width, channels = shape
+    shape, dtype, pixel_format = shape[:ndim], np.dtype(DTYPES[code]), FORMATS.get(format_code, "")
+    if size != math.prod(shape) * dtype.itemsize:
+        return None
+    if pixel_format == "KEYPOINTS":
+        fits = dtype == np.float32 and ndim == 3 and shape[2] == 4
+        return Form(size, pixel_format if fits else "", shape, dtype, False, (canvas[0], canvas[1]))
+    height, width, channels = (*shape, 1) if ndim == 2 else shape if ndim == 3 else (0, 0, 0)
     if pixel_format == "NONE":
         pixel_format = NAMELESS.get(channels, "")
-    if CHANNELS.get(pixel_format) != channels or dtype not in ("uint8", "uint16", "float32"):
-        return None
-    if channels > 1 and dtype != "uint8":
-        return None
-    return Form(pixel_format, (height, width, 1 if channels == 1 else 4), np.dtype(dtype), flips)
+    kinds = PLAIN if channels == 1 else PLAIN[:1]
+    if CHANNELS.get(pixel_format) != channels or dtype not in kinds or not height * width:
+        pixel_format = ""
+    flips = row_order == ROW_ORDERS["TOP_DOWN"]
+    return Form(size, pixel_format, (height, width, 1 if channels == 1 else 4), dtype, flips, (canvas[0], canvas[1]))
 
 
-def copy(form: Form, memory: memoryview, start: int, out: np.ndarray) -> None:
-    """Bring a frame that begins at byte `start` of `memory`, which is not the first one, to `out`.
+def view_of(form: Form, memory: memoryview, start: int) -> np.ndarray:
+    """The frame that begins at byte `start` of `memory` (not the first one), bottom row first, before it is copied.
 
-    out: of the form's shape and dtype, C-contiguous. A colour picture without alpha is read four bytes at a time, of
-    which the first is its neighbour's: five times as fast as a channel at a time.
+    Pictures with a colour order to change are (H, W) of one 32-bit number per pixel. One of three bytes per pixel is
+    read four bytes at a time, of which the first is its neighbour's: five times as fast as a channel at a time.
     """
     # frombuffer holds the mapping open; ndarray(buffer=) would not, and crash after close.
     if form.pixel_format in ("RGB", "BGR"):
         height, width = form.shape[:2]
-        near = np.frombuffer(memory, np.uint8, 1 + 3 * height * width, start - 1)
+        near = np.frombuffer(memory, np.uint8, 1 + form.size, start - 1)
         order = "<u4" if form.pixel_format == "RGB" else ">u4"
         pixels = as_strided(near[:4].view(order), (height, width), (3 * width, 3))
-        for source, target in _chunks(form, pixels, out):
-            if form.pixel_format == "RGB":
-                np.right_shift(source, 8, out=target)
-            else:
-                np.copyto(target, source)
-            np.bitwise_or(target, OPAQUE, out=target)
-        return
-    whole = np.frombuffer(memory, form.dtype, math.prod(form.shape), start).reshape(form.shape)
-    if form.pixel_format != "BGRA":
-        np.copyto(out, whole[::-1] if form.flips else whole)
-        return
-    for source, target in _chunks(form, whole.view(">u4")[..., 0], out):
-        turned = source.astype("<u4")  # 0xBBGGRRAA
-        np.right_shift(turned, 8, out=target)
-        np.left_shift(turned, 24, out=turned)
-        np.bitwise_or(target, turned, out=target)
+    else:
+        pixels = np.frombuffer(memory, form.dtype, math.prod(form.shape), start).reshape(form.shape)
+        if form.pixel_format == "BGRA":
+            pixels = pixels.view(">u4")[..., 0]
+    return pixels[::-1] if form.flips else pixels
 
 
-def _chunks(form: Form, pixels: np.ndarray, out: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Some rows at a time of a picture of one number per pixel, and where they go to."""
-    source, target = pixels[::-1] if form.flips else pixels, out.view("<u4")[..., 0]
+def copy(form: Form, pixels: np.ndarray, out: np.ndarray) -> None:
+    """Bring what `view_of` gave to `out`, which is of the form's shape and dtype and C-contiguous."""
+    if form.pixel_format not in ("RGB", "BGR", "BGRA"):
+        np.copyto(out, pixels)
+        return
     rows = max(1, CHUNK_BYTES // (4 * form.shape[1]))
+    numbers = out.view("<u4")[..., 0]  # 0xAABBGGRR
     for row in range(0, form.shape[0], rows):
-        yield source[row : row + rows], target[row : row + rows]
+        source, target = pixels[row : row + rows], numbers[row : row + rows]
+        if form.pixel_format == "BGR":  # 0x??BBGGRR
+            np.copyto(target, source)
+            np.bitwise_or(target, OPAQUE, out=target)
+        elif form.pixel_format == "RGB":  # 0xBBGGRR??
+            np.right_shift(source, 8, out=target)
+            np.bitwise_or(target, OPAQUE, out=target)
+        else:  # 0xBBGGRRAA
+            turned = source.astype("<u4")
+            np.right_shift(turned, 8, out=target)
+            np.left_shift(turned, 24, out=turned)
+            np.bitwise_or(target, turned, out=target)

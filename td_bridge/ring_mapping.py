@@ -18,8 +18,7 @@ import struct
 import sys
 import threading
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 # --- the byte map: the same names and values as in engine/layout.py ---
 ABI = 1
@@ -40,7 +39,18 @@ META_FIELDS = (
     ("ndim", "I"), ("shape", "6I"), ("pixel_format", "I"), ("row_order", "I"), ("canvas", "2I"),
     ("source_count", "I"), ("people", "I"), ("ids", "16I"), ("sources", "12Q"),
 )  # fmt: skip
-META_END = META_OFFSET + struct.calcsize("<" + "".join(code for _, code in META_FIELDS))
+
+
+def _part(first: str, last: str) -> struct.Struct:
+    names = [name for name, _ in META_FIELDS]
+    return struct.Struct("<" + "".join(code for _, code in META_FIELDS[names.index(first) : names.index(last) + 1]))
+
+
+# Three parts, because they change at different rates: with every frame, hardly ever, and only asked for now and then.
+HEAD, FORM, LINEAGE = _part("seq", "flags"), _part("payload_bytes", "canvas"), _part("source_count", "sources")
+FORM_AT, LINEAGE_AT = HEAD.size, HEAD.size + FORM.size
+META_END = META_OFFSET + LINEAGE_AT + LINEAGE.size
+MAX_DIMS, MAX_PEOPLE, MAX_SOURCES = 6, 16, 4
 DIRECTORY = {
     "state": 0x30, "supervisor_pid": 0x38, "beat_ns": 0x40, "control_port": 0x48, "stream_count": 0x50,
     "node_count": 0x58,
@@ -185,17 +195,17 @@ class Mapping:
             raise Refused("MISMATCH", OTHER_VERSION)
 
 
-def unpack(data: bytes) -> dict[str, Any]:
-    """A slot's metadata by name; repeated fields are tuples. `data` is a copy, never the live memory."""
-    about: dict[str, Any] = {}
-    at = 0
-    for name, code in META_FIELDS:
-        values = struct.unpack_from("<" + code, data, at)
-        about[name] = values if code[0].isdigit() else values[0]
-        at += struct.calcsize("<" + code)
-    return about
-
-
 def text(data: bytes, at: int) -> str:
     """A name in a row."""
     return data[at : at + NAME_BYTES].split(b"\0", 1)[0].decode(errors="replace")
+
+
+def stream_rows(directory: Mapping) -> Iterator[tuple[int, int, bytes]]:
+    """Offset, mark and bytes of each stream's row. With another or an odd mark afterwards the bytes are void."""
+    for index in range(min(directory["stream_count"], MAX_STREAMS)):
+        at = STREAM_ROWS + index * STREAM_ROW_BYTES
+        mark = directory.word(at + STREAM["mark"])
+        fence()
+        data = bytes(directory.bytes[at : at + STREAM_ROW_BYTES])
+        fence()
+        yield at, mark, data

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import ring_frames
@@ -44,8 +42,8 @@ class RingReader:
         self.array: np.ndarray | None = None
         self.seq = self.width = self.height = self.skipped = self.torn_retries = self.restarts = 0
         self.param_version, self.pixel_format, self.canvas = 0, "", (0, 0)
-        self.ids: tuple[int, ...] = ()
-        self.sources: tuple[tuple[int, ...], ...] = ()
+        self._views: dict[int, tuple[ring_frames.Form, np.ndarray]] = {}  # of the ring's slots, by their offset
+        self._lineage = bytes(memory.LINEAGE.size)
         self.fps = self.age_ms = self.latency_ms = 0.0
         self._spare: np.ndarray | None = None  # the next picture is written here, so that a torn one harms none
         self._directory: Mapping | None = None
@@ -76,7 +74,7 @@ class RingReader:
         """The engine's streams, and the pixel format of each that has carried a frame ("" of the others)."""
         if self._directory is None:
             return {}
-        rows = [data for _, _, data in self._rows(self._directory)]
+        rows = [data for _, _, data in memory.stream_rows(self._directory)]
         return {text(row, STREAM["name"]): self._format_of(text(row, STREAM["segment"])) for row in rows}
 
     def close(self) -> None:
@@ -133,10 +131,12 @@ class RingReader:
     def _forget(self) -> None:
         """What was known of the last session means nothing in the next."""
         self._ring, self._ordinal = None, None
+        self._views.clear()
         self.seq = self._epoch = self._published_ns = 0
 
     def _drop(self) -> None:
         self._ring = self._directory = None
+        self._views.clear()
 
     # --- finding the stream ---
 
@@ -154,11 +154,12 @@ class RingReader:
             raise Refused("WAITING", f"The engine is just making its stream '{self.stream}'.") from None
         self._slots, self._stride, self._capacity = self._geometry(ring)
         self._ring, self._row, self._row_mark = ring, row, mark
+        self._views.clear()
 
     def _read_row(self, directory: Mapping) -> tuple[int, int, bytes]:
         """Offset, mark and bytes of the stream's row. A row being written is left for the next poll."""
         names = []
-        for at, mark, data in self._rows(directory):
+        for at, mark, data in memory.stream_rows(directory):
             name = text(data, STREAM["name"])
             if name == self.stream:
                 changed = directory.word(at + STREAM["mark"]) != mark
@@ -167,16 +168,6 @@ class RingReader:
                 return at, mark, data
             names.append(name)
         raise Refused("MISMATCH", f"The engine has no stream '{self.stream}'. It has: {', '.join(names) or 'none'}.")
-
-    def _rows(self, directory: Mapping) -> Iterator[tuple[int, int, bytes]]:
-        """Offset, mark and bytes of each row."""
-        for index in range(min(directory["stream_count"], memory.MAX_STREAMS)):
-            at = memory.STREAM_ROWS + index * memory.STREAM_ROW_BYTES
-            mark = directory.word(at + STREAM["mark"])
-            fence()
-            data = bytes(directory.bytes[at : at + memory.STREAM_ROW_BYTES])
-            fence()
-            yield at, mark, data
 
     def _geometry(self, ring: Mapping) -> tuple[int, int, int]:
         slots, stride, capacity = ring["slot_count"], ring["slot_stride"], ring["slot_capacity"]
@@ -193,8 +184,9 @@ class RingReader:
         except (OSError, Refused):
             return ""
         at = memory.RING_HEADER_BYTES + ring["head"] % slots * stride
-        about = memory.unpack(bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END]))
-        return ring_frames.FORMATS.get(about["pixel_format"], "") if about["seq"] == ring["head"] > 0 else ""
+        about = bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END])
+        form = ring_frames.form_of(about[memory.FORM_AT : memory.LINEAGE_AT])
+        return form.pixel_format if form is not None and memory.HEAD.unpack_from(about)[0] == ring["head"] > 0 else ""
 
     # --- reading a frame ---
 
@@ -209,42 +201,61 @@ class RingReader:
             if ring.word(at + memory.MARK) != 2 * head:  # R2: lapped, there is a newer head already
                 continue
             fence()
-            about = memory.unpack(bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END]))  # R3
-            form, complaint = self._form(about, head)
-            if form is not None:
+            about = bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END])  # R3
+            form = ring_frames.form_of(about[memory.FORM_AT : memory.LINEAGE_AT])
+            complaint = self._complaint(about, form, head)
+            if form is not None and not complaint:
                 if self._spare is None or (self._spare.shape, self._spare.dtype) != (form.shape, form.dtype):
                     self._spare = np.empty(form.shape, form.dtype)
-                ring_frames.copy(form, ring.bytes, at + SLOT_META_BYTES, self._spare)
+                ring_frames.copy(form, self._view(ring, form, at), self._spare)
             fence()
             if ring.word(at + memory.MARK) != 2 * head:  # R4: whatever was read since R2 is void
                 self.torn_retries += 1
                 continue
-            if form is None:
+            if form is None or complaint:
                 raise Refused("MISMATCH", complaint)
             self._accept(form, about, now)
             return True
         return False
 
-    def _form(self, about: dict[str, Any], head: int) -> tuple[ring_frames.Form | None, str]:
-        """What this frame is, or why it cannot be shown."""
-        if about["seq"] != head or not ring_frames.describes_itself(about, self._capacity):
-            return None, f"A frame of stream '{self.stream}' describes itself wrongly. Restart the engine."
-        form = ring_frames.form_of(about)
-        return form, f"Stream '{self.stream}' carries neither pictures nor keypoints. Choose another one."
+    def _view(self, ring: Mapping, form: ring_frames.Form, at: int) -> np.ndarray:
+        """A slot's pixels; kept, because at 60 frames a second making them takes longer than one thinks."""
+        known, view = self._views.get(at, (None, None))
+        if known is not form or view is None:
+            view = ring_frames.view_of(form, ring.bytes, at + SLOT_META_BYTES)
+            self._views[at] = form, view
+        return view
 
-    def _accept(self, form: ring_frames.Form, about: dict[str, Any], now: int) -> None:
+    def _complaint(self, about: bytes, form: ring_frames.Form | None, head: int) -> str:
+        """Why this frame cannot be shown, or nothing."""
+        if form is None or form.size > self._capacity or memory.HEAD.unpack_from(about)[0] != head:
+            return f"A frame of stream '{self.stream}' describes itself wrongly. Restart the engine."
+        if not form.pixel_format:
+            return f"Stream '{self.stream}' carries neither pictures nor keypoints. Choose another one."
+        return ""
+
+    def _accept(self, form: ring_frames.Form, about: bytes, now: int) -> None:
+        seq, epoch, ordinal, capture_ns, _, publish_ns, self.param_version, flags = memory.HEAD.unpack_from(about)
         self.array, self._spare = self._spare, self.array
-        self.pixel_format, self.canvas, self.param_version = form.pixel_format, about["canvas"], about["param_version"]
-        is_picture = form.pixel_format != "KEYPOINTS"
-        self.width, self.height = form.shape[1::-1] if is_picture else self.canvas
-        self.ids = about["ids"][: about["people"]]
-        self.sources = tuple(about["sources"][3 * i : 3 * i + 3] for i in range(min(about["source_count"], 4)))
+        self.pixel_format, self.canvas = form.pixel_format, form.canvas
+        self.height, self.width = form.canvas[::-1] if form.pixel_format == "KEYPOINTS" else form.shape[:2]
         if self._ordinal is not None:  # the engine's own count: numbers that died with a writer are not in it
-            self.skipped += max(0, about["ordinal"] - self._ordinal - 1)
-        self.restarts += self._epoch not in (0, about["epoch"])
-        self.seq, self._ordinal, self._epoch = about["seq"], about["ordinal"], about["epoch"]
-        self._flags, self._published_ns = about["flags"], about["publish_ns"]
-        self.latency_ms = (now - about["capture_ns"]) / 1e6
+            self.skipped += max(0, ordinal - self._ordinal - 1)
+        self.restarts += self._epoch not in (0, epoch)
+        self.seq, self._ordinal, self._epoch = seq, ordinal, epoch
+        self._flags, self._published_ns, self._lineage = flags, publish_ns, about[memory.LINEAGE_AT :]
+        self.latency_ms = (now - capture_ns) / 1e6
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        _, people, *rest = memory.LINEAGE.unpack(self._lineage)
+        return tuple(rest[: min(people, memory.MAX_PEOPLE)])
+
+    @property
+    def sources(self) -> tuple[tuple[int, ...], ...]:
+        count, _, *rest = memory.LINEAGE.unpack(self._lineage)
+        numbers = rest[memory.MAX_PEOPLE :]
+        return tuple(tuple(numbers[3 * i : 3 * i + 3]) for i in range(min(count, memory.MAX_SOURCES)))
 
     # --- saying how it is ---
 

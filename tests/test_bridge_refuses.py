@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_engine import FakeEngine, RingReader, ring_mapping, ring_reader, rows
+import ring_frames
+from fake_engine import FakeEngine, RingReader, ring_mapping, rows
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +44,7 @@ def test_a_row_that_is_being_written_is_waited_for(
     assert reader.poll() is None and reader.state == "WAITING"
     words[word] += 1
     with monkeypatch.context() as busy:
-        busy.setattr(ring_reader, "fence", lambda: words.__setitem__(word, words[word] + 2))
+        busy.setattr(ring_mapping, "fence", lambda: words.__setitem__(word, words[word] + 2))
         assert reader.poll() is None and reader.state == "WAITING"  # it changed while it was read
     assert rows(reader.poll()) == [2, 1]
 
@@ -252,6 +253,6 @@ def test_a_fault_of_the_bridge_itself_does_not_stop_the_cook(
 ) -> None:
     engine.publish(1)
     with monkeypatch.context() as broken:
-        broken.setattr(ring_mapping, "unpack", lambda data: 1 / 0)
+        broken.setattr(ring_frames, "form_of", lambda packed: 1 / 0)
         assert reader.poll() is None and reader.state == "ERROR" and "ZeroDivisionError" in reader.message
     assert rows(reader.poll()) == [2, 1]

@@ -25,7 +25,8 @@ def test_the_byte_map_is_the_engines() -> None:
     for name in (
         "ABI", "DIGEST", "MAGIC", "BYTE_ORDER", "PAGE", "COMMON", "RING", "RING_HEADER_BYTES", "SLOT_META_BYTES",
         "MARK", "META_OFFSET", "META_FIELDS", "DIRECTORY", "MAX_STREAMS", "STREAM_ROWS", "STREAM_ROW_BYTES",
-        "NAME_BYTES", "STREAM", "STATES", "FLAGS", "ROW_ORDERS", "PIXEL_FORMATS", "DTYPES",
+        "NAME_BYTES", "STREAM", "STATES", "FLAGS", "ROW_ORDERS", "PIXEL_FORMATS", "DTYPES", "MAX_DIMS",
+        "MAX_PEOPLE", "MAX_SOURCES",
     ):  # fmt: skip
         assert getattr(ring_mapping, name) == getattr(layout, name), name
     assert layout.META_OFFSET + layout.META.size == ring_mapping.META_END
