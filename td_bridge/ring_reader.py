@@ -203,7 +203,8 @@ class RingReader:
             fence()
             about = bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END])  # R3
             form = ring_frames.form_of(about[memory.FORM_AT : memory.LINEAGE_AT])
-            complaint = self._complaint(about, form, head)
+            first = memory.HEAD.unpack_from(about)
+            complaint = self._complaint(form, first[0] == head)
             if form is not None and not complaint:
                 if self._spare is None or (self._spare.shape, self._spare.dtype) != (form.shape, form.dtype):
                     self._spare = np.empty(form.shape, form.dtype)
@@ -214,7 +215,8 @@ class RingReader:
                 continue
             if form is None or complaint:
                 raise Refused("MISMATCH", complaint)
-            self._accept(form, about, now)
+            self._accept(form, first, now)
+            self._lineage = about[memory.LINEAGE_AT :]
             return True
         return False
 
@@ -226,16 +228,16 @@ class RingReader:
             self._views[at] = form, view
         return view
 
-    def _complaint(self, about: bytes, form: ring_frames.Form | None, head: int) -> str:
+    def _complaint(self, form: ring_frames.Form | None, is_the_one: bool) -> str:
         """Why this frame cannot be shown, or nothing."""
-        if form is None or form.size > self._capacity or memory.HEAD.unpack_from(about)[0] != head:
+        if form is None or form.size > self._capacity or not is_the_one:
             return f"A frame of stream '{self.stream}' describes itself wrongly. Restart the engine."
         if not form.pixel_format:
             return f"Stream '{self.stream}' carries neither pictures nor keypoints. Choose another one."
         return ""
 
-    def _accept(self, form: ring_frames.Form, about: bytes, now: int) -> None:
-        seq, epoch, ordinal, capture_ns, _, publish_ns, self.param_version, flags = memory.HEAD.unpack_from(about)
+    def _accept(self, form: ring_frames.Form, about: tuple[int, ...], now: int) -> None:
+        seq, epoch, ordinal, capture_ns, _, self._published_ns, self.param_version, self._flags = about
         self.array, self._spare = self._spare, self.array
         self.pixel_format, self.canvas = form.pixel_format, form.canvas
         self.height, self.width = form.canvas[::-1] if form.pixel_format == "KEYPOINTS" else form.shape[:2]
@@ -243,7 +245,6 @@ class RingReader:
             self.skipped += max(0, ordinal - self._ordinal - 1)
         self.restarts += self._epoch not in (0, epoch)
         self.seq, self._ordinal, self._epoch = seq, ordinal, epoch
-        self._flags, self._published_ns, self._lineage = flags, publish_ns, about[memory.LINEAGE_AT :]
         self.latency_ms = (now - capture_ns) / 1e6
 
     @property
