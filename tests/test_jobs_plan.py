@@ -106,6 +106,21 @@ def test_what_is_known_beforehand_is_checked_beforehand(tmp_path: Path) -> None:
     assert plan.stages["b"].words({"a": {"word": "x"}}, "a").bad[0].number == 0, "and what is not, when it is"
 
 
+def test_outputs_are_known_though_not_all_inputs_are(tmp_path: Path) -> None:
+    generate = [["config", "configs/generate.yaml"], ["pose.path", "{prev.word}"], ["video.path", "x.mp4"]]
+    stages = [
+        stage("a", "tell", next="b"),
+        stage("b", "engine", *generate, next="c"),
+        stage("c", "make", ["n", "{b.out}"]),
+    ]
+    assert "stage 'c', options row 0 ('n' 'x.mp4')" in refused(tmp_path, *stages)
+    generate[2][1] = "{a.word}.mp4"
+    plan = read(tmp_path, stages, COMMANDS)
+    assert plan.stages["b"].words({"a": {"word": "w"}}, "a").outputs == {"video": "w.mp4", "out": "w.mp4"}
+    generate.append(["video.kwality", "3"])
+    assert "unknown setting 'kwality'" in refused(tmp_path, *stages)
+
+
 def test_braces_that_are_no_places_stay(tmp_path: Path) -> None:
     plan = read(tmp_path, [stage("a", "tell", ["text", '{"a": 1} {} {x} {a b.c}'])], COMMANDS)
     assert plan.stages["a"].words({}, "").words[-1] == '{"a": 1} {} {x} {a b.c}'

@@ -120,6 +120,16 @@ def test_another_stage_may_follow_a_failure(tmp_path: Path) -> None:
     assert run.last("sorry", "log")["text"] == str(["--text", "one: it is broken\nno more ink, failed"])
 
 
+def test_a_stage_that_needs_what_was_never_made_fails(tmp_path: Path) -> None:
+    run = chain(
+        tmp_path, stage("one", "fail", next="two", on_fail="three"),
+        stage("two", "count", ["file", str(tmp_path / "made")], next="three"),
+        stage("three", "tell", ["text", "{two.out}"], retries=3),
+    )  # fmt: skip
+    assert run.run() == Exit.FAILED and run.heard()[-2:] == [("three", "failed"), ("", "failed")]
+    assert "row 0 (text): {two.out} names what no stage has made" in run.last("three", "failed")["text"]
+
+
 def test_what_fails_is_tried_again_as_often_as_wanted(tmp_path: Path) -> None:
     tries = tmp_path / "tries"
     run = chain(tmp_path, stage("one", "flaky", ["file", str(tries)], retries=2))

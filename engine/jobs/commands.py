@@ -104,7 +104,8 @@ def own(name: str) -> Command | None:
     parser.error = _complain
     if name == "engine":
         return Command(
-            name, argv, _options(parser), own=True, more=_setting, check=lambda words: _written(parser, words)
+            name, argv, _options(parser), own=True, more=_setting,
+            check=lambda words: _written(parser, words), partly=True,
         )  # fmt: skip
     return Command(name, argv, _options(parser), own=True, check=lambda words: _looked_at(parser, words))
 

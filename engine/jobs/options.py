@@ -6,7 +6,7 @@ A blank key and a `#` are skipped, a blank value is a flag. No shell ever sees a
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ class Command:
     """argv: the words before the options. prints: the outputs that the program itself tells while it runs.
 
     more: an option that is not listed by its key, or None. check: looks at all words together and raises what is wrong
-    with them; returns the outputs that only such a look can know, by name.
+    with them; returns the outputs that only such a look can know, by name. partly: it can do so without some of them.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Command:
     own: bool = False  # of the project: its outputs are files
     more: Callable[[str], Option | None] = lambda key: None
     check: Callable[[Sequence[str]], dict[str, str]] = lambda words: {}
+    partly: bool = False
 
 
 class Row(NamedTuple):
@@ -66,10 +67,10 @@ class BadRow(NamedTuple):
 
 @dataclass
 class Words:
-    """What rows come to. outputs: by name; `bad`: what is wrong, in the order of the rows."""
+    """What rows come to. outputs: by name, None where not known yet; bad: what is wrong, in the order of the rows."""
 
     words: list[str] = field(default_factory=list)
-    outputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str | None] = field(default_factory=dict)
     bad: list[BadRow] = field(default_factory=list)
 
 
@@ -92,7 +93,11 @@ def words_of(command: Command, rows: Sequence[Row]) -> Words:
             made.bad.append(BadRow(row.number, f"{row}: {why}"))
             continue
         met[key] = row
-        value = row.value or ""
+        if option.output:
+            made.outputs[key] = row.value
+        value = row.value
+        if value is None:
+            continue
         if option.word == ALONE:
             alone[key].append(value)
         elif option.read is None:
@@ -101,14 +106,14 @@ def words_of(command: Command, rows: Sequence[Row]) -> Words:
             typed.append(option.word + value)
         else:
             typed += [option.word, value]
-        if option.output and row.value is not None:
-            made.outputs[key] = row.value
     missing = [key for key, option in command.options.items() if option.required and key not in met]
     if missing:
         made.bad.append(BadRow(None, f"{command.name} needs a row for {', '.join(missing)}"))
     made.words = [*command.argv, *typed, *(value for values in alone.values() for value in values)]
-    if not made.bad and all(row.value is not None for row in met.values()):
-        _look_at_all(command, made, list(met.values()))
+    if not made.bad and (command.partly or all(row.value is not None for row in met.values())):
+        _look_at_all(command, made, met)
+    if made.outputs and "out" not in made.outputs:  # what `{prev.out}` means where nothing is called so
+        made.outputs["out"] = list(made.outputs.values())[-1]
     return made
 
 
@@ -134,13 +139,12 @@ def _wrong(option: Option, row: Row, before: Row | None) -> str:
     return ""
 
 
-def _look_at_all(command: Command, made: Words, rows: Sequence[Row]) -> None:
+def _look_at_all(command: Command, made: Words, rows: Mapping[str, Row]) -> None:
+    unknown = [key for key, row in rows.items() if row.value is None]
     try:
-        made.outputs |= command.check(made.words[len(command.argv) :])
+        for name, value in command.check(made.words[len(command.argv) :]).items():
+            made.outputs[name] = None if any(key.startswith(f"{name}.") for key in unknown) else value
     except Exception as error:  # a parser's own type function may raise anything
-        about = next((row for row in rows if f"{row.key.removeprefix('--')}={row.value}" in str(error)), None)
+        about = next((row for key, row in rows.items() if f"{key}={row.value}" in str(error)), None)
         named = f"{about}: {error}" if about else str(error)
         made.bad.append(BadRow(about.number if about else None, named))
-    else:
-        if made.outputs and "out" not in made.outputs:  # what `{prev.out}` means where nothing is called so
-            made.outputs["out"] = list(made.outputs.values())[-1]

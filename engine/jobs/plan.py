@@ -194,12 +194,4 @@ def _check_options(source: YamlSource, stages: Mapping[int, Stage]) -> None:
         for number, why in bad:
             where: Where = ("stages", index) if number is None else ("stages", index, "options", number)
             source.complain(where, f"stage {name!r}{', options ' if number is not None else ': '}{why}")
-        told = dict.fromkeys([*places.ALWAYS, *stage.command.prints, *_made_later(stage, made)])
-        results[name] = told | made.outputs
-
-
-def _made_later(stage: Stage, made: Words) -> list[str]:
-    """Outputs whose names are known before their values are."""
-    given = [row.key.removeprefix("--") for row in stage.rows]
-    named = [key for key, option in stage.command.options.items() if option.output and key in given]
-    return [*named, *(["out"] if named and "out" not in made.outputs else [])]
+        results[name] = dict.fromkeys([*places.ALWAYS, *stage.command.prints]) | made.outputs

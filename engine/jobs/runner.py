@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.clock import now_ns
 from engine.errors import Exit
-from engine.jobs import printed
+from engine.jobs import places, printed
 from engine.jobs.child import Child
 from engine.jobs.options import Words
 from engine.jobs.plan import Plan, Stage
@@ -108,8 +108,13 @@ class Runner:
     def _begin(self, stage: Stage, number: int) -> None:
         words = stage.words(self._results, self._prev)
         self._reporter.say(stage.name, "started", f"{stage.name}: {stage.command.name}", attempt=number)
-        if words.bad:
-            self._failed(stage, number, "failed", "; ".join(bad.sentence for bad in words.bad), None, retry=False)
+        bad = [problem.sentence for problem in words.bad] + [
+            f"row {row.number} ({row.key}): {row.value} names what no stage has made on this way"
+            for row in stage.rows
+            if places.filled(row.value or "", self._results, self._prev) is None
+        ]
+        if bad:
+            self._failed(stage, number, "failed", "; ".join(bad), None, retry=False)
             return
         try:
             self._try = Try(stage, number, words, self.log_of(stage))
@@ -165,11 +170,11 @@ class Runner:
     def _not_made(self, now: Try) -> str:
         """A file that one of our own commands should have written."""
         made = now.words.outputs.values() if now.stage.command.own else ()
-        return next((path for path in made if not (ROOT / path).exists()), "")
+        return next((path for path in made if path and not (ROOT / path).exists()), "")
 
     def _done(self, now: Try) -> None:
         stage = now.stage
-        outputs = now.words.outputs | now.outputs
+        outputs = {name: value for name, value in now.words.outputs.items() if value is not None} | now.outputs
         text = f"{stage.name} is done after {now.seconds:.1f} s"
         self._remember(stage, "done", text, 0, outputs)
         self._reporter.say(
