@@ -117,7 +117,7 @@ def test_outputs_are_known_though_not_all_inputs_are(tmp_path: Path) -> None:
     generate[2][1] = "{a.word}.mp4"
     plan = read(tmp_path, stages, COMMANDS)
     assert plan.stages["b"].words({"a": {"word": "w"}}, "a").outputs == {"video": "w.mp4", "out": "w.mp4"}
-    generate.append(["video.kwality", "3"])
+    stages[1]["options"].append(["video.kwality", "3"])
     assert "unknown setting 'kwality'" in refused(tmp_path, *stages)
 
 
