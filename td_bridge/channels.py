@@ -52,8 +52,9 @@ def of_pose(reader: Any, people: int) -> dict[str, float]:
         return {"people": 0.0}
     width, height = (side or 1 for side in reader.canvas)
     names = BLAZEPOSE if array.shape[1] == len(BLAZEPOSE) else [f"point{index}" for index in range(array.shape[1])]
-    there = min(len(array), people)
-    channels = {"people": float(len(array)), "param_version": float(reader.param_version)}
+    present = len(array) if reader.state == "LIVE" else 0  # whoever was there when the engine went is there no more
+    there = min(present, people)
+    channels = {"people": float(present), "param_version": float(reader.param_version)}
     for person in range(people):
         points = array[person].tolist() if person < there else [(0.0, 0.0, 0.0, 0.0)] * len(names)
         channels[f"p{person + 1}_present"] = float(person < there)
