@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 BLAZEPOSE = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
     "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow",
@@ -49,19 +51,19 @@ def of_pose(reader: Any, people: int) -> dict[str, float]:
     """
     array = getattr(reader, "array", None)
     if reader is None or array is None or array.ndim != 3 or array.shape[2] != 4:
-        return {"people": 0.0}
-    width, height = (side or 1 for side in reader.canvas)
+        array, reader = np.empty((0, len(BLAZEPOSE), 4), np.float32), None  # none yet, or pictures
+    width, height = (side or 1 for side in reader.canvas) if reader else (1, 1)
     names = BLAZEPOSE if array.shape[1] == len(BLAZEPOSE) else [f"point{index}" for index in range(array.shape[1])]
-    present = len(array) if reader.state == "LIVE" else 0  # whoever was there when the engine went is there no more
-    there = min(present, people)
-    channels = {"people": float(present), "param_version": float(reader.param_version)}
+    # whoever was there when the engine went is there no more
+    everybody = array.tolist() if reader and reader.state == "LIVE" else []
+    channels = {"people": float(len(everybody)), "param_version": float(reader.param_version if reader else 0)}
     for person in range(people):
-        points = array[person].tolist() if person < there else [(0.0, 0.0, 0.0, 0.0)] * len(names)
-        channels[f"p{person + 1}_present"] = float(person < there)
-        channels[f"p{person + 1}_id"] = float(reader.ids[person]) if person < min(there, len(reader.ids)) else -1.0
+        is_there = person < len(everybody)
+        points = everybody[person] if is_there else [(0.0, 0.0, 0.0, 0.0)] * len(names)
+        channels[f"p{person + 1}_present"] = float(is_there)
+        channels[f"p{person + 1}_id"] = float(reader.ids[person]) if is_there and person < len(reader.ids) else -1.0
         for name, (x, y, z, score) in zip(names, points, strict=True):
             at = f"p{person + 1}_{name}"
-            present = person < there
-            channels[f"{at}_x"], channels[f"{at}_y"] = x / width, 1 - y / height if present else 0.0
+            channels[f"{at}_x"], channels[f"{at}_y"] = x / width, 1 - y / height if is_there else 0.0
             channels[f"{at}_z"], channels[f"{at}_score"] = z / width, score
     return channels
