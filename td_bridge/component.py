@@ -41,6 +41,7 @@ def _this():
             due=0.0,
             streams=None,
             named="",
+            posed=None,
         )
     return _alive[comp.path]
 
@@ -63,8 +64,8 @@ def onFrameStart(frame):
     this, now = _this(), time.monotonic()
     for top in _pictures(this.comp):
         this.comp.op("script_top_callbacks").module.drive(top)
-    for name in ("info", "pose"):
-        this.comp.op(name).cook(force=True)
+    this.comp.op("info").cook(force=True)
+    _follow_pose(this)
     if this.jobs is not None:
         this.jobs.poll()
     if now >= this.due:
@@ -213,9 +214,9 @@ def _reader(this):
 
 
 def onCook(scriptOp):
-    this, par = _this(), me.parent().par
+    this = _this()
     if scriptOp.name == "pose":
-        values = channels.of_pose(_pose_reader(this, par), par.People.eval())
+        values = channels.of_pose(this.pose, this.comp.par.People.eval())
     else:
         values = channels.of_info(_reader(this), this.exchange.settings.version, this.exchange.health.progress)
     scriptOp.clear()
@@ -224,7 +225,9 @@ def onCook(scriptOp):
         scriptOp.appendChan(name)[0] = value
 
 
-def _pose_reader(this, par):
+def _follow_pose(this):
+    """Look for a newer pose; its many channels are made anew only when there is one."""
+    par = this.comp.par
     wanted = (par.Engine.eval(), par.Posestream.eval()) if par.Active.eval() and par.Posestream.eval() else None
     if this.pose is not None and (this.pose.engine, this.pose.stream) != wanted:
         this.pose.close()
@@ -233,4 +236,7 @@ def _pose_reader(this, par):
         this.pose = RingReader(*wanted)
     if this.pose is not None:
         this.pose.poll()
-    return this.pose
+    known = (wanted, par.People.eval(), *((this.pose.seq, this.pose.state) if this.pose is not None else ()))
+    if known != this.posed:
+        this.posed = known
+        this.comp.op("pose").cook(force=True)

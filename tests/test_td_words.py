@@ -297,6 +297,19 @@ def test_a_paused_timeline_does_not_stop_the_picture_in_2025(make: Callable[...,
         assert show.shows() == 2
 
 
+def test_the_poses_channels_are_made_anew_only_when_something_is(make: Callable[..., Show]) -> None:
+    show = make()
+    show.start().publish()
+    show.look()
+    pose = show.desk.comp.op("pose")
+    cooks, channels = pose.cooks, pose.numChans
+    show.look()
+    assert pose.cooks == cooks
+    show.desk.par.People = 2
+    show.look()
+    assert pose.cooks == cooks + 1 and pose.numChans > channels
+
+
 def test_off_keeps_the_last_picture_and_is_quiet(show: Show) -> None:
     engine = show.start()
     engine.publish(7)
