@@ -12,7 +12,7 @@ from typing import Any
 import install
 from fake_engine import BRIDGE
 from fake_td import COMP, TouchDesigner
-from fake_td.ops import CHOP, TOP
+from fake_td.families import CHOP, TOP
 
 
 class Desk:

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from fake_engine import BRIDGE, FakeEngine, new_name
 from fake_td import CookLevel, TouchDesigner
-from fake_td.ops import TOP
+from fake_td.families import TOP
 
 READ_ONLY = ["Fps", "Latencyms", "Message", "Restarts", "Skipped", "State"]
 MODULES = ("ring_mapping", "ring_frames", "ring_reader", "script_top_callbacks")

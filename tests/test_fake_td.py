@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_td import COMP, TouchDesigner, net
-from fake_td.ops import CHOP, DAT, TOP
+from fake_td.families import CHOP, DAT, TOP
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import network
 import pytest
 from fake_engine import BRIDGE, new_name
 from fake_td import COMP, OP
-from fake_td.ops import DAT
+from fake_td.families import DAT
 from td_kit import Desk
 
 

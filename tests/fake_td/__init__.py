@@ -15,7 +15,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from fake_td import net
-from fake_td.ops import COMP, DAT, OP
+from fake_td.families import CLASSES, DAT
+from fake_td.ops import COMP, OP
 from fake_td.pars import Par
 
 __all__ = ["COMP", "DAT", "OP", "CookLevel", "Par", "TouchDesigner"]
@@ -117,6 +118,10 @@ class TouchDesigner:
         return None
 
     # --- what happens ---
+
+    def make(self, kind: str, name: str, parent: COMP) -> OP:
+        family = next(family for family in CLASSES if kind.endswith(family))
+        return CLASSES[family](self, kind, name, parent)
 
     def next_id(self) -> int:
         return next(self._ids)
