@@ -16,12 +16,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import ring_mapping as memory
 from panel import PanelFile, home
 from processes import CannotStart, interpreter, start, tail
-from stopping import Family, terminate
+from stopping import Family
 
 LOOK_S = 0.1  # between two looks at the engine's memory
 STALE_NS = 2_000_000_000  # an engine that has given no sign of life for so long is not there
@@ -236,7 +235,7 @@ class Launcher:
 
     def _stopped(self) -> None:
         self._bury()
-        self._family.kill_rest()
+        self._family.kill()
         self.state, self.message = "STOPPED", "The engine was stopped."
         if self._again:
             self._again = False
@@ -259,8 +258,7 @@ class Launcher:
 
     def _terminate(self) -> None:
         self.message = "The engine is told to end."
-        words: Any = self._process.args if self._process is not None else [""]
-        terminate(self._family.pid, words[0])
+        self._family.terminate()
 
     def _kill(self) -> None:
         self.message = "The engine does not end and is killed, with all that it has started."
