@@ -21,8 +21,9 @@ from engine.wake import LOOPBACK
 VERSION = 1
 MAX_BYTES = 64 * 1024  # of one message; more is refused
 HANG_UP_BYTES = 4 * 1024 * 1024  # of one message; more and ZeroMQ drops the connection
+MOST_TEXT = 16384  # characters
 Name = Annotated[str, Field(max_length=64)]
-Text = Annotated[str, Field(max_length=16384)]
+Text = Annotated[str, Field(max_length=MOST_TEXT)]
 
 
 class Message(BaseModel):
@@ -114,6 +115,11 @@ class Ack(Message):
     version: int = 0
 
 
+def refusal(text: str, version: int = 0) -> Ack:
+    """Why something was not done. A sentence that quotes what came may be as long as that; it is cut."""
+    return Ack(ok=False, text=text[:MOST_TEXT], version=version)
+
+
 AnyMessage = Union[Start, Pause, Stop, Set, State, Log, Error, Grow, Metrics, Stats, Ack]  # noqa: UP007  (a table, not a hint)
 _table: TypeAdapter[AnyMessage] = TypeAdapter(Annotated[AnyMessage, Field(discriminator="type")])
 
@@ -190,7 +196,7 @@ class Server:
                 received.append((parts[0], decode(parts[1])))
             except BadMessage as error:
                 self.rejected += 1
-                self.send(parts[0], Ack(ok=False, text=str(error)))
+                self.send(parts[0], refusal(str(error)))
         return received
 
     def send(self, identity: bytes, message: Message) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine import config as configs
-from engine.bus import Ack, Error, Grow, Log, Message, Metrics, Pause, Set, Start, State, Stats, Stop
+from engine.bus import Ack, Error, Grow, Log, Message, Metrics, Pause, Set, Start, State, Stats, Stop, refusal
 from engine.errors import ConfigError, EngineError
 from engine.life import Life
 
@@ -50,11 +50,11 @@ class Control:
         """Change live settings of a node, all of them or none. The answer holds the version of its settings."""
         life = next((life for life in self.supervisor.lives if life.name == node), None)
         if life is None:
-            return Ack(ok=False, text=f"There is no node {node!r}.")
+            return refusal(f"There is no node {node!r}.")
         try:
             life.change(values)
         except ConfigError as error:
-            return Ack(ok=False, text=str(error), version=life.version)
+            return refusal(str(error), life.version)
         self._tell(life)
         return Ack(ok=True, version=life.version)
 
