@@ -16,7 +16,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
-from engine import process
+from engine import crash, process
 from engine.bus import BusHandler, Client, Error, Grow, Metrics, Pause, Set, Start, State, Stop
 from engine.clock import Pacer, now_ns
 from engine.config import registry
@@ -26,7 +26,6 @@ from engine.errors import EngineError, Exit, Unrecoverable
 from engine.frame import Frame
 from engine.node import Node
 from engine.ring_reader import Policy
-from engine.stream import StreamReader, StreamWriter
 from engine.wake import Doorbell
 
 LONGEST_WAIT_S = 0.05  # between two looks at the control messages
@@ -68,12 +67,13 @@ class Worker:
         node.log = logging.getLogger(spec["name"])
         node.log.addHandler(BusHandler(self.bus))
         self.row["param_version"] = spec["param_version"]
+        new_reader, new_writer = crash.stream_types(spec["name"])
         self.readers = {
-            port: StreamReader(self.directory, edge["stream"], Policy(edge["policy"]), edge["line"], self.bell.port)
+            port: new_reader(self.directory, edge["stream"], Policy(edge["policy"]), edge["line"], self.bell.port)
             for port, edge in spec["inputs"].items()
         }
         node.outs = {
-            port: StreamWriter(self.directory, stream, spec["epoch"], self._grow, self.idle, self._about)
+            port: new_writer(self.directory, stream, spec["epoch"], self._grow, self.idle, self._about)
             for port, stream in spec["outputs"].items()
         }
         self.newest: dict[str, Frame | None] = dict.fromkeys(self.readers)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,29 @@ NAME = f"e{os.getpid() % 100000}"
 class Engine:
     """An engine in a process of its own, with nodes from tests/faults."""
 
-    def __init__(self, folder: Path, nodes: str, mode: str = "live", *arguments: str, osc: str = "{port: 0}"):
-        self.folder, self.config = folder, folder / "config.yaml"
-        self.config.write_text(f"engine: {{name: {NAME}, mode: {mode}, osc: {osc}}}\nnodes:\n{nodes}")
+    def __init__(
+        self,
+        folder: Path,
+        nodes: str,
+        mode: str = "live",
+        *arguments: str,
+        osc: str = "{port: 0}",
+        name: str = NAME,
+        program: str = PROGRAM,
+        variables: Mapping[str, str] = {},
+    ):
+        self.folder, self.config, self.name = folder, folder / "config.yaml", name
+        self.config.write_text(f"engine: {{name: {name}, mode: {mode}, osc: {osc}}}\nnodes:\n{nodes}")
         self.log = folder / "output.txt"
         environment = {
             **os.environ,
             "UTSUSHI_HOME": str(folder / "home"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "faults")]),
+            **variables,
         }
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, "--config", str(self.config), *arguments],
+                [sys.executable, "-c", program, "--config", str(self.config), *arguments],
                 cwd=ROOT, stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
         self._directory: Directory | None = None
@@ -53,7 +64,7 @@ class Engine:
 
     def _try_attach(self) -> bool:
         try:
-            found = Directory.attach(NAME)
+            found = Directory.attach(self.name)
         except SegmentError:
             return False
         if found["supervisor_pid"] != self.process.pid:  # what a killed one has left
@@ -92,10 +103,10 @@ def until(condition: Callable[[], Any], seconds: float, engine: Engine | None = 
         time.sleep(0.01)
 
 
-def leftovers() -> list[str]:
+def leftovers(name: str = NAME) -> list[str]:
     """Our segments that are still there (Linux shows them)."""
     folder = Path("/dev/shm")
-    return [path.name for path in folder.glob(f"utsu_{NAME}_*")] if folder.is_dir() else []
+    return [path.name for path in folder.glob(f"utsu_{name}_*")] if folder.is_dir() else []
 
 
 CHAIN = """\
