@@ -5,6 +5,7 @@ python3 run_engine.py --setup test      the same, then the tests
 python3 run_engine.py [--config FILE]   start the engine
 python3 run_engine.py performer ...     make a performer: record, extract, train, eval, export, bench
 python3 run_engine.py jobs FILE         run a chain of programs, such as configs/jobs.yaml
+python3 run_engine.py stress [--chaos]  the engine under load and faults: every frame and count checked
 python3 run_engine.py test [-k NAME]    the tests alone
 """
 
@@ -19,5 +20,6 @@ if __name__ == "__main__":
     from engine.setup.launch import launch
 
     TRAINING = "nodes.generator.training.commands"  # the engine itself knows no node
-    COMMANDS = {"train": TRAINING, "performer": TRAINING, "jobs": "engine.jobs.main", "notify": "engine.jobs.notify"}
+    COMMANDS = {"train": TRAINING, "performer": TRAINING, "jobs": "engine.jobs.main", "notify": "engine.jobs.notify",
+                "stress": "engine.stress.main"}  # fmt: skip
     sys.exit(launch(sys.argv[1:], COMMANDS))

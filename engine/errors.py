@@ -17,6 +17,8 @@ class Exit(IntEnum):
     USAGE = 2  # bad command line, bad config
     ALREADY_RUNNING = 3  # an engine of this name runs already
     NO_SPACE = 4  # shared memory is full
+    NOT_PROVEN = 5  # `stress`: a frame or a count was wrong
+    OVER_BUDGET = 6  # `stress`: frames and counts were right, a promise or a budget was not kept
     BAD_INPUT = 10  # a source, model or target that the config names cannot be used
     STEP_FAILED = 20  # a node gave up after many failed steps in a row
     FENCED = 21  # a newer process writes this stream

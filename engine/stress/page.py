@@ -1,0 +1,2 @@
+def html(report):
+    return ""
