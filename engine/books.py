@@ -25,6 +25,12 @@ class Books:
         self._turn = words[base + TURN]
         at = base + HALF + (self._turn & 1) * WORDS
         self.last_seq, self.last_ordinal, self.received, self.torn_retries = words[at : at + WORDS]
+        if not self.received <= self.last_ordinal <= self.last_seq < layout.MOST or self.torn_retries >= layout.MOST:
+            self.begin()  # these are no counts: somebody else has written here
+
+    def begin(self) -> None:
+        """As if nothing had been read yet."""
+        self.last_seq = self.last_ordinal = self.received = self.torn_retries = 0
 
     @classmethod
     def private(cls) -> Books:
@@ -52,7 +58,7 @@ class Books:
         return self.last_seq - self.last_ordinal
 
     def _store(self) -> None:
-        words, turn = self._words, self._turn + 1
+        words, turn = self._words, (self._turn + 1) % layout.MOST
         at = self._base + HALF + (turn & 1) * WORDS
         words[at] = self.last_seq
         words[at + 1] = self.last_ordinal

@@ -133,6 +133,7 @@ DTYPES = {
 FLAGS = {"HELD": 1, "PLACEHOLDER": 2, "DEGRADED": 4, "FIRST_AFTER_RESTART": 8}
 PIXEL_FORMATS = {"NONE": 0, "GRAY": 1, "RGB": 2, "BGR": 3, "RGBA": 4, "BGRA": 5, "KEYPOINTS": 6}
 ROW_ORDERS = {"TOP_DOWN": 0, "BOTTOM_UP": 1}
+MOST = 1 << 62  # nobody counts that far: a larger seq, ordinal or count was written by somebody who is no writer
 
 
 def digest_of(*tables: object) -> int:

@@ -31,7 +31,8 @@ class Geometry:
         self.lossless = bool(words[WORD["lossless"]])
         fits = layout.RING_HEADER_BYTES + self.slots * self.stride <= segment.size
         aligned = self.stride == layout.SLOT_META_BYTES + self.capacity and self.stride % layout.PAGE == 0
-        if self.slots < MIN_SLOTS or not fits or not aligned or self.readers > layout.MAX_READERS:
+        counted = self.base_ordinal <= self.base_seq < layout.MOST
+        if self.slots < MIN_SLOTS or not (fits and aligned and counted) or self.readers > layout.MAX_READERS:
             raise LayoutMismatch(f"Ring {segment.name} has an impossible header. Restart the engine.")
 
     def slot(self, seq: int) -> int:
@@ -103,16 +104,23 @@ def create(
     return segment
 
 
+def newest(segment: Segment, geometry: Geometry) -> int:
+    """The number of the newest published frame: `head`, or what the slots say where that was damaged."""
+    head = segment.words[WORD["head"]]
+    return head if geometry.base_seq <= head < layout.MOST else newest_whole(segment, geometry)
+
+
 def newest_ordinal(segment: Segment, geometry: Geometry) -> int:
     """How many frames a ring's stream has published."""
-    head = segment.words[WORD["head"]]
+    head = newest(segment, geometry)
     if head == geometry.base_seq:
         return geometry.base_ordinal
     at = geometry.slot(head) + layout.META_OFFSET
-    return meta.HEAD.unpack(segment.buffer[at : at + meta.HEAD.size])[2]
+    return min(meta.HEAD.unpack(segment.buffer[at : at + meta.HEAD.size])[2], head)
 
 
 def newest_whole(segment: Segment, geometry: Geometry) -> int:
     """The highest number of a whole frame, by the slots alone; for a ring whose header was damaged."""
     marks = (segment.words[geometry.slot(index) >> 3] for index in range(geometry.slots))
-    return max((mark // 2 for mark in marks if mark % 2 == 0), default=0) or geometry.base_seq
+    whole = (mark // 2 for mark in marks if mark % 2 == 0 and mark // 2 < layout.MOST)
+    return max(whole, default=0) or geometry.base_seq

@@ -46,6 +46,8 @@ class RingReader:
         else:
             base = self.geometry.line(line)
             self.books = Books(self._words, base)
+            if self.books.last_seq > self._words[HEAD]:  # no reader is ahead of its writer: it would wait for ever
+                self.books.begin()
             self._words[base + (layout.READER["port"] >> 3)] = port
 
     @property

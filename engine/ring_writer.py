@@ -14,7 +14,7 @@ from engine.books import Books
 from engine.clock import now_ns, wall_ns
 from engine.errors import FrameTooLarge, WriterFenced
 from engine.frame import Frame
-from engine.ring import META_END, WORD, Geometry, Views, newest_ordinal
+from engine.ring import META_END, WORD, Geometry, Views, newest, newest_ordinal
 from engine.shm import Segment
 from engine.wake import Ringer
 
@@ -62,12 +62,16 @@ class RingWriter:
     def _resume(self) -> None:
         """W0: go on after the highest number that any predecessor ever touched, published or not."""
         words, geometry = self._words, self.geometry
-        self.head: int = words[WORD["head"]]
+        self.head: int = newest(self.segment, geometry)
+        if words[HEAD] != self.head:  # damaged
+            words[HEAD] = self.head
         self._last = self.head
         for index in range(geometry.slots):
             at = geometry.slot(index) >> 3
             touched = (words[at] + 1) >> 1
-            if touched > self.head:
+            if touched >= layout.MOST:  # damaged, and no number could follow it
+                words[at] = 0
+            elif touched > self.head:
                 words[at] = 2 * touched - 1  # whole or not, it was never published: nobody may read it
                 self._last = max(self._last, touched)
         self.ordinal = newest_ordinal(self.segment, geometry)

@@ -11,7 +11,7 @@ from engine.clock import now_ns
 from engine.config import Config, StreamSpec
 from engine.directory import Directory
 from engine.frame import Frame
-from engine.ring import WORD, Geometry, newest_ordinal, newest_whole
+from engine.ring import WORD, Geometry, newest, newest_ordinal, newest_whole
 from engine.ring_reader import Policy, RingReader
 from engine.session import Session
 from engine.shm import Segment
@@ -84,7 +84,7 @@ class Rings:
         generation = stream.generation + 1
         new = self._create(
             stream.spec, row, generation, capacity=max(needed, stream.geometry.capacity * 3 // 2),
-            base_seq=old.words[WORD["head"]], base_ordinal=newest_ordinal(old, stream.geometry),
+            base_seq=newest(old, stream.geometry), base_ordinal=newest_ordinal(old, stream.geometry),
         )  # fmt: skip
         lines = slice(layout.READER_LINES, layout.READER_LINES + len(stream.spec.readers) * layout.READER_LINE_BYTES)
         new.data[lines] = old.data[lines]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ import numpy as np
 from engine import layout
 from engine.errors import LayoutMismatch, NotReady, SegmentError, SegmentMissing, ShmFull
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 MADV_POPULATE_WRITE = 23  # Linux 5.14: map every page now, without changing it
 _tracker_lock = threading.Lock()
 _parked: list[SharedMemory] = []  # mappings whose views outlived `close`; the process's end frees them
@@ -147,6 +149,8 @@ class Segment:
     @classmethod
     def attach(cls, name: str) -> Segment:
         """Map an existing segment. Raises `SegmentMissing`, `NotReady`, `LayoutMismatch`."""
+        if not NAME.fullmatch(name):  # it may come from the directory, where anything may stand
+            raise LayoutMismatch(f"{name[:80]!r} is no name of an engine's shared memory. Restart the engine.")
         try:
             shm = _open(name)
         except FileNotFoundError:
