@@ -144,7 +144,7 @@ def viewer(stream: str, name: str, counts: dict[str, int], published: int, numbe
         if lost < 0:
             reader.wrong.append("it counted more frames than there were numbers")
     else:
-        reader.wrong = ["it never got a picture"] if counts["polls"] > 60 else []
+        reader.wrong = ["it never got a picture"] if counts["polls"] > 20 else []
     return reader
 
 

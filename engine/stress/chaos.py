@@ -50,13 +50,13 @@ class Chaos:
     """seed: the same seed deals the same faults in the same order.
 
     every_s: from the beginning of one to the next; one that takes longer delays the next. visit: opens a reader of
-    TouchDesigner's kind and returns how to close it (True: by a kill).
+    TouchDesigner's kind and returns how to ask how often it has looked, and how to close it (True: by a kill).
     """
 
     show: Show
     seed: int
     every_s: float
-    visit: Callable[[], Callable[[bool], None]]
+    visit: Callable[[], tuple[Callable[[], int], Callable[[bool], None]]]
     began_ns: int = field(default_factory=now_ns)
     faults: list[Fault] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class Chaos:
             "size change": [spec.name for spec in nodes if spec.type == "stress.source"],
             "TouchDesigner": ["opens and closes", "opens and is killed"],
         }
-        self._fps = {spec.name: getattr(spec.config, "fps", 0.0) for spec in nodes}
+        self._fps = max(getattr(spec.config, "fps", 0.0) for spec in nodes if spec.type == "stress.source") or 1000.0
         self._sizes = {spec.name: getattr(spec.config, "size", (64, 64)) for spec in nodes if is_numbered(spec)}
 
     @property
@@ -162,8 +162,7 @@ class Chaos:
 
     def _slow(self, fault: Fault) -> Iterator[None]:
         """Ten times as slow as the pictures come, or standing still for a while."""
-        fps = max(self._fps.values()) or 1000.0
-        delay = self._random.choice((10 / fps, 0.5))
+        delay = self._random.choice((10 / self._fps, 0.5))
         fault.note = f"{delay * 1e3:.0f} ms for each picture"
         self.show.set(fault.target, delay=delay)
         yield from self._for(self._random.uniform(1, 2))
@@ -216,7 +215,10 @@ class Chaos:
         self.show.set(fault.target, size=[width, height])
 
     def _come_and_go(self, fault: Fault) -> Iterator[None]:
-        close = self.visit()
+        looks, close = self.visit()
+        until_ns = now_ns() + REST_NS
+        while not looks() and now_ns() < until_ns:  # a Python takes its time to start
+            yield
         yield from self._for(self._random.uniform(0.5, 2.0))
         close(fault.target.endswith("killed"))
 

@@ -30,7 +30,10 @@ CHAOS_S = 2.0
 
 def main(argv: Sequence[str]) -> int:
     """Returns the exit code; prints the report, or one sentence for whatever went wrong."""
-    options = command_parser().parse_args(argv[1:])
+    parser = command_parser()
+    options = parser.parse_args(argv[1:])
+    if options.config and options.frames:
+        parser.error("--frames counts the synthetic source's; with --config say --seconds")
     folder = Path(tempfile.mkdtemp(prefix="utsushi-stress-"))
     code: int = Exit.FAILED
     try:
@@ -72,12 +75,12 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fps", type=_rate, default=120.0, metavar="N",
                         help="pictures per second; 0: as quickly as it goes (default: 120)")  # fmt: skip
     parser.add_argument("--readers", type=int, choices=range(1, 27), default=2, metavar="N",
-                        help="readers of the source, 26 at most, beside a relay and its reader (default: 2)")  # fmt: skip
+                        help="readers of the source, at most 26; a relay has its own (default: 2)")  # fmt: skip
     parser.add_argument("--chaos", type=_positive, nargs="?", const=CHAOS_S, default=0.0, metavar="S",
                         help=f"a random fault every S seconds ({CHAOS_S:g} where S is left out)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="deal the faults of an earlier run again")
     parser.add_argument("--config", type=Path, metavar="FILE",
-                        help="an own config in place of the synthetic graph; with a numbered stream beside it")  # fmt: skip
+                        help="an own config instead of the synthetic graph, a numbered stream beside it")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page with plots")
     return parser

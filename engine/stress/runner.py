@@ -158,10 +158,10 @@ class Run:
         path = tally_of(self.folder, f"viewer-{name}")
         return Viewer(self.config.engine.name, stream, path, self._is_numbered(stream))
 
-    def _visit(self) -> Callable[[bool], None]:
+    def _visit(self) -> tuple[Callable[[], int], Callable[[bool], None]]:
         visit = self._viewer(self.viewers[-1].stream, f"visit-{len(self.visits)}")
         self.visits.append(visit)
-        return visit.close
+        return lambda: visit.tally.read()["polls"], visit.close
 
     def _viewers_books(self, show: Show, writers: list[books.Writer]) -> list[books.Reader]:
         of = {writer.stream: writer for writer in writers}
