@@ -198,9 +198,9 @@ def test_what_cannot_be_started_is_a_sentence(
     assert launcher._process is None
 
 
-def test_a_folder_that_is_not_utsushis(make: Callable[..., Launcher], tmp_path: Path) -> None:
+def test_a_folder_that_is_not_utsushis(make: Callable[..., Launcher], tmp_path: Path, name: str) -> None:
     make()
-    launcher = Launcher(tmp_path / "elsewhere")
+    launcher = Launcher(tmp_path / "elsewhere", engine=name)
     launcher.start()
     assert launcher.state == "FAILED" and "elsewhere" in launcher.message and "run_engine.py" in launcher.message
 
@@ -436,6 +436,19 @@ def test_a_process_that_cannot_be_an_engine_is_left_alone(
     lying.close()
     until(launcher, "STOPPED")
     assert signals == []
+
+
+def test_a_number_that_is_somebody_elses_by_now_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {10: (1, "noon"), 11: (10, "noon"), 12: (11, "one"), 13: (1, "noon")}
+    monkeypatch.setattr(stopping, "processes", lambda: dict(table))
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
+    family = stopping.Family(10)
+    del table[10]  # ended, and its child has lost its parent
+    table[11] = (1, "noon")
+    table[12] = (1, "two")  # ended, and another program has its number
+    family.kill()
+    assert killed == [11]
 
 
 # --- TouchDesigner closes ---
