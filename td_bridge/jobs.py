@@ -185,9 +185,9 @@ class JobClient:
     def _call(self, event: dict[str, Any]) -> None:
         self._seq = event["seq"]
         kind, stage, text = event["event"], event.get("stage", ""), str(event.get("text", ""))
-        if kind in ("started", "progress"):
+        if kind != "log":
             self.stage, self.progress, self.eta_s = stage, event.get("progress", 0.0), event.get("eta_s")
-        elif kind != "log" and not stage:
+        if kind not in ("started", "progress", "log") and not stage:
             self.state = kind
             self.outputs = event.get("outputs", {})
         if text and kind != "log" and not (self.state == "cancelling" and kind == "progress"):
