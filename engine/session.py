@@ -99,6 +99,7 @@ class Session:
     def _sweep(self) -> int:
         """Remove what a dead engine of this name left; returns how many segments that were."""
         names = self._read().get("segments", [])
+        names = names if isinstance(names, list) else []
         ours = [name for name in names if isinstance(name, str) and name.startswith(f"utsu_{self.engine}_")]
         for name in ours:
             shm.unlink(name)
@@ -107,7 +108,7 @@ class Session:
     def _read(self) -> dict:
         try:
             found = json.loads(self._manifest.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -56,7 +56,7 @@ def _open(name: str, create: bool = False, size: int = 0) -> SharedMemory:
 
 def unlink(name: str) -> None:
     """Remove a name; those who have it mapped keep it. On Windows the last handle does this by itself."""
-    if sys.platform != "win32":
+    if sys.platform != "win32" and NAME.fullmatch(name):
         import _posixshmem
 
         with suppress(FileNotFoundError):

@@ -44,13 +44,32 @@ class PanelFile:
             if stamp == self._stamp:
                 return False
             found = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             stamp, found = None, None
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        if not _makes_sense(found):
             found = None
         known, self._stamp = self.panel, stamp
         self.panel = found
         return found != known
+
+
+def _makes_sense(panel: Any) -> bool:
+    """Is it a panel, and of the right kind wherever something is read from it?"""
+    try:
+        osc = panel["osc"] or {"host": "", "port": 0}
+        kinds = [(panel["session"], int), (osc["host"], str), (osc["port"], int)]
+        kinds += [(stream[key], str) for stream in panel["streams"] for key in ("name", "kind")]
+        for node in panel["nodes"]:
+            kinds.append((node["name"], str))
+            for one in node["parameters"]:
+                kinds += [(one[key], str) for key in ("name", "type", "unit", "help", "address")]
+                kinds += [(one[key], int) for key in ("size", "most", "version")]
+                kinds += [(one[key] or 0, (int, float)) for key in ("min", "max")]
+        return (
+            panel["format"] == FORMAT and all(isinstance(value, kind) for value, kind in kinds) and bool([rows(panel)])
+        )
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        return False
 
 
 class Row(NamedTuple):
