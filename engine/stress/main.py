@@ -132,16 +132,16 @@ def run(options: argparse.Namespace, command: list[str], folder: Path) -> dict[s
 
 def verdict(report: dict[str, Any]) -> tuple[int, str]:
     """Exit code and the sentence that goes with it."""
-    wrong = promises.complaints(report)
-    broken = [f"{p['name']} ({p['text']}): {p['seen']}" for p in report["promises"] if p["verdict"] == promises.BROKEN]
-    missed = [f"{b['name']} is {b['measured']:.3g}, and the limit {b['limit']:g}" for b in report["budgets"]
-              if b["verdict"] == budgets.MISSED]  # fmt: skip
-    if wrong:
-        return Exit.NOT_PROVEN, f"Frames or counts were wrong, in {len(wrong)} ways. The first: {wrong[0]}"
+    broken = {p["name"]: f"{p['text']}: {p['seen']}" for p in report["promises"] if p["verdict"] == promises.BROKEN}
+    missed = [b for b in report["budgets"] if b["verdict"] == budgets.MISSED]
+    if frames := [broken[name] for name in promises.OF_FRAMES if name in broken]:
+        return Exit.NOT_PROVEN, f"Frames or counts were wrong. Not kept: {frames[-1].rstrip('.')}."
     if broken:
-        return Exit.OVER_BUDGET, f"Every frame and count was right, and a promise was not kept. {broken[0]}."
+        name, text = next(iter(broken.items()))
+        return Exit.OVER_BUDGET, f"Every frame and count was right, but a promise was not kept. {name}, {text}."
     if missed:
-        return Exit.OVER_BUDGET, f"Every frame and count was right, and a budget was missed. {missed[0]}."
+        of = f"{missed[0]['name']} is {missed[0]['measured']:.3g}, and the limit {missed[0]['limit']:g}"
+        return Exit.OVER_BUDGET, f"Every frame and count was right, but a budget was missed: {of}."
     return Exit.OK, "Every frame was whole and in order, and all books balance."
 
 

@@ -9,7 +9,7 @@ from engine.stress import budgets
 
 KEPT, BROKEN, NOT_TRIED = "kept", "BROKEN", "not tried"
 GROWTH = ("memory_growth", "descriptor_growth", "shared_memory_growth")
-KILLS = ("kill", "stop/continue")
+OF_FRAMES = ("P1", "P2", "P4")  # whichever of these is broken, a frame or a count was wrong
 
 
 @dataclass
@@ -89,16 +89,18 @@ def _shown(report: dict[str, Any]) -> Promise:
 
 
 def _gone(report: dict[str, Any]) -> Promise:
-    text, orphans = (
-        "nothing outlives a killed supervisor by 5 s, and the next start needs no cleaning",
-        report["orphans"],
-    )
-    if orphans is None:
-        return Promise("P7", text, NOT_TRIED, "only with --chaos")
-    left = orphans["left"] + report["left_behind"]
-    seen = f"{orphans['outlived']} processes lived on; started again in {orphans['started_again_s']:.1f} s"
+    text = "nothing outlives a killed supervisor by 5 s, and the next start needs no cleaning"
+    orphans = report["orphans"] or {"left": [], "outlived": 0, "exit": 0}
+    left = report["left_behind"] + orphans["left"]
+    good = not left and not orphans["outlived"] and report["engine_exit"] == orphans["exit"] == 0
+    if good and not report["orphans"]:
+        return Promise("P7", text, NOT_TRIED, "only with --chaos; it ended as asked and left nothing behind")
+    seen = f"it ended with code {report['engine_exit']}"
+    if report["orphans"]:
+        seen += f"; killed, {orphans['outlived']} of its processes lived on; it was up again in "
+        seen += f"{orphans['started_again_s']:.1f} s"
     seen += f"; left behind: {', '.join(left)}" if left else "; nothing was left behind"
-    return Promise("P7", text, _verdict(not orphans["outlived"] and not left and orphans["exit"] == 0), seen)
+    return Promise("P7", text, _verdict(good), seen)
 
 
 def _flat(report: dict[str, Any]) -> Promise:
