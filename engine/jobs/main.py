@@ -17,6 +17,7 @@ import psutil
 from engine import job
 from engine.errors import ConfigError, EngineError, Exit
 from engine.jobs import plan as plans
+from engine.jobs.kept import forget_old_jobs
 from engine.jobs.notify import loopback_address
 from engine.jobs.reporter import TEXT_MOST, Reporter
 from engine.jobs.runner import Runner
@@ -53,6 +54,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"{file} is good: {len(plan.stages)} stages, from {plan.first} on.")
         return Exit.OK
     job.contain()
+    forget_old_jobs(home() / "jobs")
     reporter = Reporter(status.stem, status, options.notify, _Screen().show)
     return _run(Runner(plan, reporter), status.with_suffix(".cancel"), options.parent)
 
