@@ -139,7 +139,7 @@ def test_what_fails_is_tried_again_as_often_as_wanted(tmp_path: Path) -> None:
         ("one", "started"), ("one", "done"),
     ]  # fmt: skip
     assert [e["attempt"] for e in run.events if e["event"] == "started"] == [1, 1, 2, 3]
-    assert "Try 2 of 3 has failed. not yet" in [e["text"] for e in run.events if e["event"] == "log"]
+    assert "Try 2 of 3 has failed: not yet" in [e["text"] for e in run.events if e["event"] == "log"]
     tries.unlink()
     again = chain(tmp_path, stage("one", "flaky", ["file", str(tries)], retries=1))
     assert again.run() == Exit.FAILED and tries.read_text() == "2"
@@ -150,6 +150,15 @@ def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
     assert run.run() == Exit.OK
     assert run.heard()[2] == ("one", "timed_out") and run.heard()[3] == ("sorry", "started")
     assert "longer than 0.5 s" in run.last("one", "timed_out")["text"]
+
+
+def test_a_reason_is_not_lost_behind_many_words(tmp_path: Path) -> None:
+    chatty = script("import time\nfor n in range(15): print('x' * 300, flush=True)\ntime.sleep(60)")
+    run = Chain(tmp_path, [stage("one", "chatty", timeout=1)], {"chatty": chatty})
+    assert run.run() == Exit.FAILED
+    reason = "It took longer than 1 s, and was ended."
+    assert run.last("one", "timed_out")["text"].endswith(reason)
+    assert run.last("", "failed")["text"] == f"one has failed: {reason}", "the whole job's end is one line"
 
 
 def test_a_program_that_stops_when_asked_is_asked_only(tmp_path: Path) -> None:
@@ -228,7 +237,7 @@ def test_a_command_of_ours_must_make_what_it_was_to_make(tmp_path: Path) -> None
         run.events, reporter = events, Reporter("status", tmp_path / "status.json", None, events.append)
         run.runner = runner.Runner(Plan({"one": one}, "one"), reporter)
         assert run.run() == (Exit.OK if name == "good" else Exit.FAILED)
-    assert f"It ended well, but did not make {tmp_path / 'bad'}.\nall well" in run.last("one", "failed")["text"]
+    assert f"all well\nIt ended well, but did not make {tmp_path / 'bad'}." in run.last("one", "failed")["text"]
 
 
 def test_a_flood_of_output_is_no_flood_of_events(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_the_chain_goes_its_way_through_a_retry_and_a_failure(ran: SimpleNamespa
 
 
 def test_it_says_why_a_try_failed(ran: SimpleNamespace) -> None:
-    tries = [info for name, info in ran.news if name == "onLog" and info["text"].startswith("Try 1 of 3 has failed.")]
+    tries = [info for name, info in ran.news if name == "onLog" and info["text"].startswith("Try 1 of 3 has failed:")]
     assert [info["stage"] for info in tries] == ["clip", "performer"]
     assert all("the disk is asleep" in info["text"] and info["exit_code"] == 1 for info in tries)
     (failure,) = [info for name, info in ran.news if name == "onFail"]

@@ -146,12 +146,12 @@ class Runner:
             self._reporter.say(stage.name, "cancelled", self._cancelled, exit_code=code, attempt=now.number)
             self._end("cancelled", f"{stage.name}: {self._cancelled}", INTERRUPTED)
         elif now.ending == "timed_out":
-            why = f"It took longer than {stage.timeout:g} s, and was ended.\n{tail}".strip()
+            why = f"{tail}\nIt took longer than {stage.timeout:g} s, and was ended.".strip()
             self._failed(stage, now.number, "timed_out", why, code)
         elif code:
             self._failed(stage, now.number, "failed", tail or f"It ended with exit code {code} and said nothing.", code)
         elif missing := self._not_made(now):
-            why = f"It ended well, but did not make {missing}.\n{tail}".strip()
+            why = f"{tail}\nIt ended well, but did not make {missing}.".strip()
             self._failed(stage, now.number, "failed", why, code)
         else:
             self._done(now)
@@ -188,14 +188,16 @@ class Runner:
     def _failed(
         self, stage: Stage, number: int, event: str, why: str, code: int | None, retry: bool = True
     ) -> None:  # fmt: skip
+        """why: the reason is its last line; those before it are what the program printed, and were told already."""
+        *_, reason = why.splitlines()
         if retry and number <= stage.retries:
-            text = f"Try {number} of {stage.retries + 1} has failed. {why}"
+            text = f"Try {number} of {stage.retries + 1} has failed: {reason}"
             self._reporter.say(stage.name, "log", text, exit_code=code, attempt=number)
             self._again = stage, number + 1, now_ns() + round(number * RETRY_S * 1e9)
             return
         self._remember(stage, event, why, code, {})
         self._reporter.say(stage.name, event, why, exit_code=code, attempt=number)
-        self._go_on(stage.on_fail, "failed", f"{stage.name} has failed: {why}", Exit.FAILED, {})
+        self._go_on(stage.on_fail, "failed", f"{stage.name} has failed: {reason}", Exit.FAILED, {})
 
     def _remember(self, stage: Stage, event: str, text: str, code: int | None, outputs: Mapping[str, str]) -> None:
         about = {"stage": stage.name, "event": event, "text": text, "exit_code": "" if code is None else str(code)}
