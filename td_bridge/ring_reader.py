@@ -207,7 +207,7 @@ class RingReader:
             complaint = self._complaint(form, first[0] == head)
             if form is not None and not complaint:
                 if self._spare is None or (self._spare.shape, self._spare.dtype) != (form.shape, form.dtype):
-                    self._spare = np.empty(form.shape, form.dtype)
+                    self._spare = ring_frames.empty(form)
                 ring_frames.copy(form, self._view(ring, form, at), self._spare)
             fence()
             if ring.word(at + memory.MARK) != 2 * head:  # R4: whatever was read since R2 is void

@@ -41,7 +41,7 @@ def test_every_order_of_colours_becomes_rgba(
     assert picture is not None and picture.flags.c_contiguous and picture.dtype == np.uint8
     expected = np.full((*size, 4), 255, np.uint8)
     expected[..., : len(order)] = source[::-1, :, order]
-    assert (picture == expected).all()
+    assert (picture == expected).all() and picture.ctypes.data % 4096 == 0
     assert (reader.pixel_format, reader.width, reader.height) == (pixel_format, size[1], size[0])
 
 
