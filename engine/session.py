@@ -31,6 +31,14 @@ def home() -> Path:
     return Path.home() / ".local" / "state" / "utsushi"
 
 
+def private(folder: Path) -> Path:
+    """Make a folder in `home()`. Where the system allows it, no other user can look into what is made here: the home
+    itself is closed to them. One that is there already stays as it is. Raises OSError."""
+    home().mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 class Session:
     """Holds the lock of an engine name from creation to `close`. Raises `AlreadyRunning`."""
 
@@ -40,7 +48,7 @@ class Session:
         self._manifest = home() / f"{engine}.json"
         self._segments: list[str] = []
         try:
-            self._manifest.parent.mkdir(parents=True, exist_ok=True)
+            private(self._manifest.parent)
             self._lock = FileLock(self._manifest.with_suffix(".lock"))
             self._lock.acquire(timeout=0)
             self.swept = self._sweep()
@@ -55,9 +63,7 @@ class Session:
 
     @property
     def logs(self) -> Path:
-        folder = home() / "logs" / self.engine
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return private(home() / "logs" / self.engine)
 
     def note(self, segment: str) -> str:
         """Remember a segment before it is made, so that a kill in between leaves nothing unknown.

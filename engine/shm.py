@@ -160,6 +160,8 @@ class Segment:
         except PermissionError as error:
             raise SegmentError(f"Shared memory {name} belongs to another user.") from error
         try:
+            if sys.platform != "win32" and os.fstat(shm._fd).st_uid != os.geteuid():  # type: ignore[attr-defined]
+                raise SegmentError(f"Shared memory {name} belongs to another user.")  # who could cut it short any time
             size = _check(name, shm)
         except SegmentError:
             shm.close()

@@ -46,6 +46,7 @@ class Ringer:
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((LOOPBACK, 0))  # else its first datagram would open a port to every network
         self._socket.setblocking(False)
 
     def ring(self, ports: Iterable[int]) -> None:

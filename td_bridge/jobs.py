@@ -22,7 +22,7 @@ from typing import Any
 
 from job_tables import JobError, Rows, plan_of
 from panel import home
-from processes import CannotStart, interpreter, start, tail
+from processes import CannotStart, interpreter, make_private, start, tail
 
 __all__ = ["JobClient", "JobError"]
 
@@ -81,7 +81,7 @@ class JobClient:
         words += [] if keep_running else ["--parent", str(os.getpid())]
         try:
             python = interpreter(self.folder, self.python)
-            place.mkdir(parents=True, exist_ok=True)
+            make_private(place)
             file.write_text(json.dumps(plan, ensure_ascii=False, indent=1), encoding="utf-8", errors="replace")
             self._process = start([python, *words], self.folder, place / f"{job}.log")
         except CannotStart as error:

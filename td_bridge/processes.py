@@ -33,6 +33,12 @@ def interpreter(folder: str | Path, python: str = "") -> str:
     return str(found)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder in the engines' own one, which no other user of this computer can look into. Raises OSError."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+
+
 def start(words: list[str], folder: str | Path, log: Path) -> subprocess.Popen:
     """Start a program that has no window and no terminal; what it prints goes to `log`. Raises `CannotStart`.
 
@@ -43,7 +49,7 @@ def start(words: list[str], folder: str | Path, log: Path) -> subprocess.Popen:
         how = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_private(log.parent)
         with open(log, "wb") as output:
             return subprocess.Popen(
                 words, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

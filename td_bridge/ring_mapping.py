@@ -146,7 +146,10 @@ else:
 
         file = _posixshmem.shm_open("/" + name, os.O_RDONLY, mode=0)
         try:
-            size = os.fstat(file).st_size
+            about = os.fstat(file)
+            size = about.st_size
+            if about.st_uid != os.geteuid():  # who could cut it short at any time, which would end TouchDesigner
+                raise Refused("MISMATCH", OTHER_USER)
             if size < PAGE:  # made, but its size not yet set
                 raise Refused("WAITING", STARTING)
             return memoryview(mmap.mmap(file, size, access=mmap.ACCESS_READ))

@@ -23,7 +23,7 @@ from engine.jobs.reporter import TEXT_MOST, Reporter
 from engine.jobs.runner import Runner
 from engine.process import ROOT
 from engine.progress import Line, duration
-from engine.session import home, require_writable
+from engine.session import home, private, require_writable
 from engine.stopping import asked_to_stop
 
 TICK_S = 0.05
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     file, status = options.file.absolute(), status.absolute()
     os.chdir(ROOT)  # where relative paths begin, for every stage
     try:
-        status.parent.mkdir(parents=True, exist_ok=True)
+        private(status.parent)
         require_writable(status)
     except (EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from engine.clock import wall_ns
 from engine.errors import Exit
+from engine.wake import LOOPBACK
 
 FORMAT = "utsushi.notice/1"
 LONGEST = 8000  # bytes; macOS sends no more than 9216
@@ -25,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: That is {len(datagram)} bytes, and {LONGEST} fit in one message. Say less.", file=sys.stderr)
         return Exit.USAGE
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind((LOOPBACK, 0))
         for address in options.to:
             sender.sendto(datagram, address)
     print(f"Told {', '.join(f'{host}:{port}' for host, port in options.to)}.")

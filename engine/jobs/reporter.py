@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.clock import wall_ns
 from engine.session import replace_file
+from engine.wake import LOOPBACK
 
 FORMAT = "utsushi.job/1"
 TEXT_MOST = 2000  # characters of text in an event
@@ -35,6 +36,7 @@ class Reporter:
         self._kept: list[dict[str, Any]] = []
         self._fresh: list[dict[str, Any]] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((LOOPBACK, 0))  # else its first datagram would open a port to every network
         self._socket.setblocking(False)
 
     def say(

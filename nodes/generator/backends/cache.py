@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from engine.errors import BadInput
-from engine.session import home, replace_file
+from engine.session import home, private, replace_file
 
 FORMAT = 1  # of the verdict and of what the backends build
 KEPT = 8  # performers
@@ -85,7 +85,7 @@ def recall(folder: Path, path: Path) -> Prepared | None:
 def begin(folder: Path) -> Path:
     """A new folder to build in, which `keep` turns into `folder`. Raises `BadInput`."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        private(folder.parent)
         return Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise _unusable(folder.parent, error) from error
