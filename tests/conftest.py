@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ring_kit
-from engine_kit import NAME, Engine, leftovers
+from engine_kit import Engine, leftovers
 from fake_engine import FakeEngine, RingReader, new_name, ring_reader
 from wine_kit import Windows
 
@@ -24,7 +25,7 @@ from engine.shm import Segment
 def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Engine]]:
     engines: list[Engine] = []
 
-    def launch(nodes: str, mode: str = "live", *arguments: str, **how: str) -> Engine:
+    def launch(nodes: str, mode: str = "live", *arguments: str, **how: Any) -> Engine:
         engines.append(Engine(tmp_path, nodes, mode, *arguments, **how))
         return engines[-1]
 
@@ -34,8 +35,9 @@ def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
             engine.process.kill()
             engine.process.wait()
             monkeypatch.setenv("UTSUSHI_HOME", str(tmp_path / "home"))
-            Session(NAME).close()  # sweeps what the killed one has left
-    assert not [name for name in leftovers() if engines and engines[-1].process.returncode != -signal.SIGKILL]
+            Session(engine.name).close()  # sweeps what the killed one has left
+    if engines and engines[-1].process.returncode != -signal.SIGKILL:
+        assert leftovers(engines[-1].name) == []
 
 
 @pytest.fixture

@@ -119,5 +119,7 @@ class Faulty(Node):
 
     def _perhaps(self, phase: str) -> bool | None:
         config = self.config
-        due = config.fault != "none" and config.phase == phase and config.life in (0, self.out.ring.epoch)
-        return FAULTS[config.fault](self) if due else None
+        if config.fault == "none" or config.phase != phase or config.life not in (0, self.out.ring.epoch):
+            return None
+        print("doing wrong:", config.fault, file=sys.stderr, flush=True)
+        return FAULTS[config.fault](self)
