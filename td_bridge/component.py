@@ -7,6 +7,7 @@ in plain modules (exchange, channels, launcher, jobs); here it is brought to the
 `sys.modules`, never in TouchDesigner's storage, which is saved with the project.
 """
 
+import re
 import sys
 import time
 from types import ModuleType, SimpleNamespace
@@ -29,8 +30,12 @@ def _this():
     """What is alive of this component; made at the first need."""
     comp = me.parent()
     if comp.path not in _alive:
-        for path in [path for path, other in _alive.items() if not other.comp.valid]:  # deleted in the network
-            _close(path)
+        for path, other in list(_alive.items()):
+            if not other.comp.valid:  # deleted in the network
+                _close(path)
+            elif other.comp.path == comp.path:  # renamed or moved: its jobs and its engine stay its own
+                _alive[comp.path] = _alive.pop(path)
+    if comp.path not in _alive:
         _alive[comp.path] = SimpleNamespace(
             comp=comp,
             exchange=Exchange(comp),
@@ -54,7 +59,9 @@ def _close(path):
 
 
 def _pictures(comp):
-    return [top for top in comp.children if top.OPType == "scriptTOP" and top.name.startswith("picture")]
+    """The Script TOPs that are ours, and no copy of one that the artist has made."""
+    ours = [top for top in comp.children if top.OPType == "scriptTOP" and re.match("picture(_|$)", top.name)]
+    return [top for top in ours if comp.op("out_" + top.name) is not None]
 
 
 # --- the Execute DAT `frame` ---
@@ -136,7 +143,7 @@ def _follow_streams(this):
     if names == this.streams:
         return
     this.streams = names
-    wanted = {"picture_" + name.replace("-", "_").replace(".", "_"): name for name in names}
+    wanted = {"picture_" + re.sub("[^A-Za-z0-9_]", "_", name): name for name in names}
     for top in _pictures(this.comp):
         if top.name != "picture" and top.name not in wanted:
             this.comp.op("out_" + top.name).destroy()

@@ -35,6 +35,7 @@ class Exchange:
         self.file: PanelFile | None = None
         self.settings, self.health = Settings([]), Health()
         self._ports: dict[str, int] = {}
+        self._meanwhile: set[str] = set()  # parameters of an engine's page that were set while none was there
         self._subscribe_at = self._notice_until = 0.0
         self._notice = ""
 
@@ -66,6 +67,8 @@ class Exchange:
         if is_another:
             self.health.forget()
             self._subscribe_at = 0.0
+            self.settings.mine |= {row.address for row in self.settings.rows if self._meanwhile & set(row.names)}
+            self._meanwhile.clear()
         self._stay_connected()
         if is_another and self.comp.par.Sendmine.eval():
             for row in self.settings.rows:
@@ -96,10 +99,12 @@ class Exchange:
     # --- from TouchDesigner ---
 
     def changed(self, par: Any) -> None:
-        """A parameter has another value: one of the engine's is sent to it."""
+        """A parameter has another value: one of the engine's is sent to it, as soon as there is one."""
         row = self.settings.row_of(par.name)
         if row is not None:
             self._send(row, by_hand=_is_constant(par))
+        elif self.panel is None and _is_constant(par) and par.page.name in self.comp.fetch("pages", []):
+            self._meanwhile.add(par.name)
 
     def use_engines_values(self) -> None:
         """Forget what the artist has set, and show what the engine holds."""
@@ -147,15 +152,15 @@ class Exchange:
         """The engine has said something. What is no message of an engine changes nothing."""
         try:
             self._take(address, values)
-        except (IndexError, TypeError, ValueError):  # any program on this computer can send here
+        except (IndexError, TypeError, ValueError, OverflowError):  # any program on this computer can send here
             return
         self._show()
 
     def _take(self, address: str, values: tuple[Any, ...]) -> None:
         row = self.settings.row_of(address)
         if address == "/utsushi/engine/answer" and len(values) == 4:
-            ok, about, version, text = values
-            if self.settings.answer(bool(ok), about, int(version)):
+            ok, about, version, text = bool(values[0]), str(values[1]), int(values[2]), values[3]
+            if self.settings.answer(ok, about, version):
                 self.comp.store("mine", sorted(self.settings.mine))
             if not ok:
                 self.note(about.removeprefix("/utsushi/node/"), f"Refused: {text}")

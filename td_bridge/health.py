@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any
 
 SILENT_S = 5.0  # the engine tells everything once a second
+LOG_MOST = 1000  # lines between two looks: what a node says without end must not hold a frame up
 COLUMNS = ("state", "fps", "step_ms", "skipped", "restarts")
 
 
@@ -17,7 +19,7 @@ class Health:
 
     def __init__(self) -> None:
         self.state, self.text, self.progress = "", "", -1.0
-        self.log: list[tuple[str, str, str]] = []
+        self.log: deque[tuple[str, str, str]] = deque(maxlen=LOG_MOST)
         self._nodes: dict[str, dict[str, Any]] = {}
         self._heard = 0.0
 
@@ -32,7 +34,7 @@ class Health:
             case ["engine", "log"] if len(values) == 3:
                 self.log.append((str(values[0]), str(values[1]), str(values[2])))
             case ["status", node, "state"]:
-                self._of(node).update(state=values[0], text=values[1] if len(values) > 1 else "")
+                self._of(node).update(state=str(values[0]), text=str(values[1]) if len(values) > 1 else "")
             case ["status", node, what] if what in COLUMNS:
                 self._of(node)[what] = values[0]
 

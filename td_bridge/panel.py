@@ -57,7 +57,7 @@ def _makes_sense(panel: Any) -> bool:
     """Is it a panel, and of the right kind wherever something is read from it?"""
     try:
         osc = panel["osc"] or {"host": "", "port": 0}
-        kinds = [(panel["session"], int), (osc["host"], str), (osc["port"], int)]
+        kinds: list[tuple[Any, Any]] = [(panel["session"], int), (osc["host"], str), (osc["port"], int)]
         kinds += [(stream[key], str) for stream in panel["streams"] for key in ("name", "kind")]
         for node in panel["nodes"]:
             kinds.append((node["name"], str))
@@ -105,7 +105,9 @@ class Row(NamedTuple):
         if self.listed:
             return ("; ".join(str(value) for value in values),)
         make: Any = {"Float": float, "Int": int, "Toggle": bool}.get(self.style, str)
-        return tuple(make(value) for value in values) if len(values) == len(self.value) else None
+        held = tuple(make(value) for value in values)
+        fits = len(held) == len(self.value) and (self.style != "Menu" or set(held) <= set(self.menu))
+        return held if fits else None
 
 
 def rows(panel: dict[str, Any]) -> list[Row]:

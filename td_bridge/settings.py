@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, NamedTuple
 
@@ -43,9 +44,8 @@ class Settings:
             return False
         new, self._session = panel["session"] != self._session, panel["session"]
         self.rows = rows(panel)
-        if new:
-            self._sent = {}
-            self._versions = {}
+        if new:  # what was known of another engine says nothing about this one
+            self._held, self._seen, self._sent, self._versions = {}, {}, {}, {}
         versions = {one["address"]: one["version"] for node in panel["nodes"] for one in node["parameters"]}
         for row in self.rows:
             self.learn(row.address, row.value, versions[row.address])
@@ -121,10 +121,12 @@ class Settings:
 
 
 def same(first: tuple[Any, ...] | None, second: tuple[Any, ...] | None) -> bool:
-    """Equal, for floats as OSC carries them: 32 bits."""
+    """Equal, for floats as OSC carries them: 32 bits. What is no number at all is equal to itself, too."""
     if first is None or second is None or len(first) != len(second):
         return False
     return all(
-        abs(a - b) <= 1e-6 * max(1.0, abs(a), abs(b)) if isinstance(a, float) or isinstance(b, float) else a == b
+        math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) or (a != a and b != b)
+        if isinstance(a, float) or isinstance(b, float)
+        else a == b
         for a, b in zip(first, second, strict=True)
     )

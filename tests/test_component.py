@@ -219,6 +219,17 @@ def test_more_streams_have_a_top_each(pair: tuple[Engine, Desk]) -> None:
     assert desk.comp.op("out_picture_camera_image") is None and desk.comp.op("picture_figure") is figure
 
 
+def test_a_top_that_the_artist_has_made_is_left_alone(pair: tuple[Engine, Desk]) -> None:
+    _, desk = pair
+    with desk.running():
+        pasted, another = desk.comp.copy(desk.picture), desk.comp.create("scriptTOP", "picture_of_mine")
+    for names in ("figure", "figure,camera ../x é", ""):
+        desk.par.Morestreams = names
+        desk.until(lambda names=names: desk.alive.streams == names.split())
+    assert pasted.valid and another.valid
+    assert [top.name for top in desk.comp.findChildren("outTOP")] == ["out_picture"]
+
+
 def test_the_log_has_a_limit(pair: tuple[Engine, Desk]) -> None:
     _, desk = pair
     desk.par.Loglines = 12

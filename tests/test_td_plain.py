@@ -42,7 +42,8 @@ def test_a_panel_that_is_none_is_no_panel(tmp_path: Path, monkeypatch: pytest.Mo
     assert not file.changed() and file.panel is None
     (tmp_path / "e.panel.json").write_text(text)
     assert not file.changed() and file.panel is None
-    (tmp_path / "e.panel.json").write_text('{"format": "utsushi.panel/1"}')
+    whole = '{"format": "utsushi.panel/1", "session": 1, "osc": null, "streams": [], "nodes": []}'
+    (tmp_path / "e.panel.json").write_text(whole)
     assert file.changed() and not file.changed() and file.panel is not None
     (tmp_path / "e.panel.json").unlink()
     assert file.changed() and file.panel is None

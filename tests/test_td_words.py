@@ -188,16 +188,62 @@ def test_what_the_engine_says_stands_in_the_log(show: Show) -> None:
     "message",
     [("/utsushi/engine/answer", "x", "", "y", 3), ("/utsushi/engine/answer", 1), ("/utsushi/engine/progress", "x"),
      ("/utsushi/node/pose/calm", "a", "b"), ("/utsushi/node/pose/calm",), ("/utsushi/status/x", 1), ("/", 1),
-     ("/utsushi/node/nobody/x", 1.0, 1), ("/utsushi/engine/state", 7)],
+     ("/utsushi/node/nobody/x", 1.0, 1), ("/utsushi/engine/state", 7), ("/utsushi/engine/answer", 0, 7.0, 1, "no"),
+     ("/utsushi/engine/answer", 1, "", float("inf"), ""), ("/utsushi/node/pose/calm", 0.25, float("inf")),
+     ("/utsushi/status/camera/state", 7.0), ("/utsushi/node/pose/kind", "none of them", 1)],
 )  # fmt: skip
 def test_a_bad_message_does_not_stop_the_next(make: Callable[..., Show], message: tuple) -> None:
     show = make()
     show.start().publish()
+    kind = {**PARAMETER, "name": "kind", "type": "menu", "menu": ["a", "b"], "default": "a", "value": "b", "min": None,
+            "max": None, "address": "/utsushi/node/pose/kind"}  # fmt: skip
+    show.panel["nodes"][0]["parameters"].append(kind)
+    show.write_panel()
     show.look()
     show.tell(*message)
     show.tell("/utsushi/node/pose/calm", 0.75, 1)
     show.look()
-    assert show.desk.par.Nposecalm.eval() == 0.75
+    assert show.desk.par.Nposecalm.eval() == 0.75 and show.desk.par.Nposekind.eval() == "b"
+
+
+@pytest.mark.parametrize("send_mine", [True, False])
+def test_what_is_set_while_no_engine_runs_is_not_forgotten(make: Callable[..., Show], send_mine: bool) -> None:
+    show = make()
+    show.start().publish()
+    show.look()
+    (home() / f"{show.name}.panel.json").unlink()
+    show.look()
+    show.desk.par.Sendmine = send_mine
+    show.desk.par.Nposecalm.typed(0.75)
+    show.look()
+    show.panel["session"] = 2
+    show.write_panel()
+    show.look()
+    sent = [values for address, values in show.desk.comp.op("osc_out").sent if address == PARAMETER["address"]]
+    assert sent == ([[0.75]] if send_mine else [])
+    assert show.desk.par.Nposecalm.eval() == (0.75 if send_mine else 0.5), "and what is shown is what holds"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_what_is_no_number_goes_back_too(make: Callable[..., Show], value: float) -> None:
+    show = make()
+    show.start().publish()
+    show.look()
+    show.desk.par.Nposecalm.typed(value)
+    show.look()
+    show.tell("/utsushi/engine/answer", 0, PARAMETER["address"], 0, "That is no number.")
+    assert "That is no number." in show.look() and show.desk.par.Nposecalm.eval() == 0.5
+
+
+def test_a_component_that_is_renamed_stays_the_same(make: Callable[..., Show]) -> None:
+    show = make()
+    show.start().publish()
+    show.look()
+    alive = show.desk.alive
+    show.desk.comp.name = "another"
+    show.look()
+    assert list(show.desk.kept.by_component) == ["/project1/another"] and show.desk.alive is alive
+    assert list(show.desk.kept.by_node) == ["/project1/another/picture"] and show.desk.par.State.eval() == "LIVE"
 
 
 def test_a_change_that_is_lost_is_sent_again(make: Callable[..., Show], monkeypatch: pytest.MonkeyPatch) -> None:
