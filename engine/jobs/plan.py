@@ -111,7 +111,7 @@ def _stages(source: YamlSource, entries: Any, listed: Mapping[str, Command]) -> 
             source.complain((*where, "stage"), f"row {index + 1}: the name {read.stage!r} {why}; choose another")
         rows = tuple(_row(source, where, read.stage, number, cells) for number, cells in enumerate(read.options))
         found[index] = Stage(read.stage, command, rows, read.next, read.on_fail, read.timeout, read.retries)
-    if not found:
+    if all(isinstance(entry, dict) and str(entry.get("stage", "")).startswith("#") for entry in entries):
         source.complain(("stages",), "there is no stage that is not commented out", at_key=True)
     return found
 
