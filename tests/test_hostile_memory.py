@@ -95,7 +95,7 @@ def test_the_bridge_shows_or_says_whatever_stands_in_memory(
                 for one in (reader, fresh):
                     one.poll()
                     one.poll()
-                    assert one.state in STATES and (one.state == "LIVE" or one.message.endswith("."))
+                    assert one.state in STATES and (one.state == "LIVE" or one.message.endswith((".", ".py")))
                     assert set(one.streams().values()) <= {"", *layout.PIXEL_FORMATS}
 
 
