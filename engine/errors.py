@@ -6,6 +6,7 @@ Every message is a sentence that says what happened, where, and what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -34,9 +35,16 @@ class EngineError(Exception):
 
 
 class ConfigError(EngineError):
-    """The config cannot be used. The message starts with FILE:LINE:COLUMN where there is one."""
+    """The config cannot be used. The message starts with FILE:LINE:COLUMN where there is one.
+
+    sentences: the same without places, for whoever does not see the file.
+    """
 
     exit_code = Exit.USAGE
+
+    def __init__(self, message: str, sentences: Sequence[str] = ()):
+        super().__init__(message)
+        self.sentences = tuple(sentences) or (message,)
 
 
 class AlreadyRunning(EngineError):

@@ -48,14 +48,15 @@ def validate(model: type[Model], values: dict[str, Any], also_known: Iterable[st
 
 
 def checked(
-    source: YamlSource, where: Where, model: type[Model], values: dict[str, Any], also_known: Iterable[str] = ()
-) -> Model | None:
-    """`validate` for a block of a file: None after complaining in `source`."""
+    source: YamlSource, where: Where, model: type[Model], values: dict[str, Any], also_known: Iterable[str] = (),
+    about: str = "",
+) -> Model | None:  # fmt: skip
+    """`validate` for a block of a file: None after complaining in `source`. about: what the sentences begin with."""
     try:
         return validate(model, values, also_known)
     except Invalid as error:
         for problem in error.problems:
-            source.complain((*where, *problem.where), problem.sentence, problem.at_key or not problem.where)
+            source.complain((*where, *problem.where), about + problem.sentence, problem.at_key or not problem.where)
         return None
 
 

@@ -91,7 +91,7 @@ class YamlSource:
         told = [self._pointed(spot, sentence) for spot, sentence in found[:MAX_PROBLEMS]]
         if len(found) > MAX_PROBLEMS:
             told.append(f"… and {len(found) - MAX_PROBLEMS} more")
-        raise ConfigError("\n".join(told))
+        raise ConfigError("\n".join(told), [sentence for _, sentence in found])
 
     def _pointed(self, spot: Spot, sentence: str) -> str:
         """`FILE:LINE:COLUMN: sentence`, the line itself, and a caret below the place."""

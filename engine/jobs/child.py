@@ -64,7 +64,12 @@ class Child:
         return self.process.poll()
 
     def lines(self) -> list[str]:
-        """What it has printed since the last call. A line that it goes on overwriting (\\r) counts each time."""
+        """What it has printed since the last call. A line that it goes on overwriting (\\r) counts each time.
+
+        Of one that is being ended only the newest is looked at: it may have printed faster than anybody reads.
+        """
+        if self._stopping_ns:
+            self._read = max(self._read, os.fstat(self._log.fileno()).st_size - READ_MOST // 2)
         self._log.seek(self._read)  # once at a file's end, Wine's C library stays there until it is moved
         data = self._log.read(READ_MOST) or b""
         self._read += len(data)

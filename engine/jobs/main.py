@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         reporter = Reporter(status.stem, status, options.notify)
-        reporter.say("", "failed", str(error)[:TEXT_MOST], exit_code=int(error.exit_code))
+        reporter.say("", "failed", "\n".join(error.sentences)[:TEXT_MOST], exit_code=int(error.exit_code))
         reporter.close()
         return error.exit_code
     if options.check:

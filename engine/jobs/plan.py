@@ -82,7 +82,8 @@ def _listed(source: YamlSource, entries: Any) -> dict[str, Command]:
         where: Where = ("commands", name)
         if name in commands.own_names():
             source.complain(where, f"{name!r} is a command of Utsushi; choose another name", at_key=True)
-        read = checked(source, where, commands.CommandEntry, block(source, where, entry, "at least argv:"))
+        values = block(source, where, entry, "at least argv:")
+        read = checked(source, where, commands.CommandEntry, values, about=f"command {shown(name)}: ")
         if read is not None:
             if why := commands.not_there(read.argv[0]):
                 source.complain((*where, "argv", 0), why)
@@ -101,7 +102,7 @@ def _stages(source: YamlSource, entries: Any, listed: Mapping[str, Command]) -> 
         if isinstance(entry, dict) and str(entry.get("stage", "")).startswith("#"):
             continue
         values = block(source, where, entry, "stage: and command:")
-        read = checked(source, where, StageEntry, values) if values else None
+        read = checked(source, where, StageEntry, values, about=f"row {index + 1}: ") if values else None
         command = _command(source, where, read.command, listed) if read else None
         if read is None or command is None:
             continue

@@ -138,6 +138,8 @@ class Runner:
                 child.stop()
             return
         if not child.drained:
+            if now.ending:
+                child.stop()
             return
         child.close()
         self._try = None
