@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pickle
 import random
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import zmq
 
 from engine import bus, config, decide
 from engine.clock import now_ns
-from engine.stress.graph import is_numbered
+from engine.stress.graph import is_reader, is_source
 from engine.stress.show import Show
 from engine.wake import LOOPBACK
 
@@ -69,13 +68,13 @@ class Chaos:
         self._kinds: dict[str, list[str]] = {
             "kill": [spec.name for spec in nodes],
             "stop/continue": [*(spec.name for spec in nodes), "supervisor"],
-            "slow reader": [spec.name for spec in nodes if spec.type == "stress.reader"],
+            "slow reader": [spec.name for spec in nodes if is_reader(spec)],
             "bad messages": ["control port"],
-            "size change": [spec.name for spec in nodes if spec.type == "stress.source"],
+            "size change": [spec.name for spec in nodes if is_source(spec)],
             "TouchDesigner": ["opens and closes", "opens and is killed"],
         }
-        self._fps = max(getattr(spec.config, "fps", 0.0) for spec in nodes if spec.type == "stress.source") or 1000.0
-        self._sizes = {spec.name: getattr(spec.config, "size", (64, 64)) for spec in nodes if is_numbered(spec)}
+        self._fps = max(getattr(spec.config, "fps", 0.0) for spec in nodes if is_source(spec)) or 1000.0
+        self._sizes = {spec.name: getattr(spec.config, "size", (64, 64)) for spec in nodes if is_source(spec)}
 
     @property
     def busy(self) -> bool:
@@ -172,12 +171,12 @@ class Chaos:
         socket: zmq.Socket = zmq.Context.instance().socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.connect(f"tcp://{LOOPBACK}:{self.show.directory['control_port']}")
-        sent = 0
+        sent, noise = 0, random.Random(self._random.random())  # how many are drawn is up to the clock
         try:
             for _ in self._for(1.0):
                 for _ in range(FLOOD_PER_TURN):
                     with suppress(zmq.Again):
-                        socket.send(self._bad_message(), zmq.NOBLOCK)
+                        socket.send(self._bad_message(noise), zmq.NOBLOCK)
                         sent += 1
                 with suppress(zmq.Again):
                     while True:
@@ -187,15 +186,15 @@ class Chaos:
             fault.note = f"{sent} messages"
             socket.close()
 
-    def _bad_message(self) -> bytes:
+    def _bad_message(self, noise: random.Random) -> bytes:
         good = bus.encode(bus.Set(node=self.show.names[0], values={"fps": 1}, version=0))
-        match self._random.randrange(100):
+        match noise.randrange(100):
             case 0:
                 return bytes(bus.MAX_BYTES + 1)
             case number if number < 20:
-                return self._random.randbytes(self._random.randrange(1, 200))
+                return noise.randbytes(noise.randrange(1, 200))
             case number if number < 40:
-                return good[: self._random.randrange(1, len(good))]
+                return good[: noise.randrange(1, len(good))]
             case number if number < 55:
                 return msgpack.packb({"v": bus.VERSION + 1, "type": "stop"})
             case number if number < 70:
@@ -203,7 +202,7 @@ class Chaos:
             case number if number < 85:
                 return pickle.dumps({"type": "stop"})
             case _:
-                return msgpack.packb({"v": bus.VERSION, "type": "stop", "also": secrets.token_hex(8)})
+                return msgpack.packb({"v": bus.VERSION, "type": "stop", "also": noise.random()})
 
     def _resize(self, fault: Fault) -> Iterator[None]:
         width, height = self._sizes[fault.target]

@@ -12,7 +12,6 @@ from engine import config as configs
 from engine.errors import BadInput
 from engine.stress import pattern
 
-NUMBERED = ("stress.source", "stress.relay", "stress.reader")
 BESIDE = "stress"  # the names of what is put beside an own config begin with it
 
 
@@ -58,7 +57,17 @@ def beside(name: str, folder: Path, path: Path) -> configs.Config:
 
 
 def is_numbered(spec: configs.NodeSpec) -> bool:
-    return spec.type in NUMBERED
+    """Is it a node of ours, which deals in numbered pictures and keeps a tally?"""
+    return hasattr(spec.config, "tally")
+
+
+def is_source(spec: configs.NodeSpec) -> bool:
+    return is_numbered(spec) and not spec.inputs
+
+
+def is_reader(spec: configs.NodeSpec) -> bool:
+    """Is it one of ours that only reads?"""
+    return is_numbered(spec) and not spec.node_class.outputs
 
 
 def tally_of(folder: Path, node: str) -> Path:

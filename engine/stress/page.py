@@ -111,8 +111,9 @@ def _time_line(report: dict[str, Any]) -> str:
 def _latency(report: dict[str, Any]) -> str:
     charts = []
     for name, hop in report["hops"].items():
-        marks = {f"p50 {hop['p50']:.2g} ms": hop["p50"], f"p99 {hop['p99']:.2g} ms": hop["p99"]}
-        caption = f"<h3>{escape(name)} <span class='soft'>{hop['since']}</span></h3>"
+        marks = {"p50": hop["p50"], "p99": hop["p99"]}
+        figures = ", ".join(f"{mark} {ms:.3g} ms" if ms < 100 else f"{mark} {ms:.0f} ms" for mark, ms in marks.items())
+        caption = f"<h3>{escape(name)} <span class='soft'>{hop['since']}: {figures}</span></h3>"
         charts.append(f"<div>{caption}{plots.histogram(hop['bins'], marks)}</div>")
     return f"<h2>Latency of each hop</h2>\n<div class='pair'>{''.join(charts)}</div>"
 
@@ -137,7 +138,9 @@ def _cost(report: dict[str, Any]) -> str:
     for title, key in (("resident memory, MB", "memory_mb"), ("descriptors", "descriptors"),
                        ("shared memory, MB", "shared_mb")):  # fmt: skip
         points = plots.thinned([(sample["at_s"], sample[key]) for sample in report["samples"]])
-        charts.append(f"<div><h3>{title}</h3>{plots.lines({title: points}, report['seconds'], title, 150)}</div>")
+        charts.append(
+            f"<div><h3>{title}</h3>{plots.lines({title: points}, report['seconds'], '', plots.HALF, 150)}</div>"
+        )
     return f"<h2>Cost over time</h2>\n<div class='pair'>{''.join(charts)}</div>"
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 900, 56, 12, 10, 34
+WIDTH, HALF, LEFT, RIGHT, TOP, BOTTOM = 920, 450, 56, 14, 14, 34
 COLOURS = 8  # the page's --c0 … --c7
 Points = Sequence[tuple[float, float]]
 
@@ -21,35 +21,37 @@ def legend(names: Sequence[str]) -> str:
     return f'<p class="legend">{"".join(items)}</p>'
 
 
-def lines(series: Mapping[str, Points], end: float, unit: str, height: int = 220) -> str:
-    """Values over time. end: the last second of the axis. From 0 up."""
+def lines(series: Mapping[str, Points], end: float, unit: str, width: int = WIDTH, height: int = 220) -> str:
+    """Values over time. end: the last second of the axis. From 0 up. width: as it will be shown."""
     top = nice_above(max((y for points in series.values() for _, y in points), default=1))
-    plot = _Plot(0, end or 1, 0, top, height)
+    plot = _Plot(0, end or 1, 0, top, height, width)
     body = [plot.frame(ticks(0, end), [_short(tick) for tick in ticks(0, end)], "s", ticks(0, top), unit)]
     for index, (name, points) in enumerate(series.items()):
         path = " ".join(f"{plot.x(x):.1f},{plot.y(y):.1f}" for x, y in points)
         body.append(
             f'<polyline points="{path}" style="stroke:{colour(index)}"><title>{escape(name)}</title></polyline>'
         )
-    return _svg(height, f"{unit} over time of {', '.join(series)}", body)
+    return _svg(width, height, f"{unit} over time of {', '.join(series)}", body)
 
 
-def histogram(bins: Points, marks: Mapping[str, float], height: int = 130) -> str:
+def histogram(bins: Points, marks: Mapping[str, float], width: int = HALF, height: int = 150) -> str:
     """How many (y) took how many milliseconds (x, on a logarithmic axis). marks: lines with a name, at milliseconds."""
     least = min([x for x, _ in bins] + list(marks.values())) / 1.3
     most = max([x for x, _ in bins] + list(marks.values())) * 1.3
     low, high = math.log10(max(least, 1e-4)), math.log10(max(most, 1e-3))
-    plot = _Plot(low, high, 0, nice_above(max(y for _, y in bins)), height)
+    plot = _Plot(low, high, 0, nice_above(max(y for _, y in bins)), height, width)
     decades = [d for d in range(math.floor(low), math.ceil(high) + 1) if low <= d <= high]
     body = [plot.frame(decades, [f"{10.0**d:g} ms" for d in decades], "", ticks(0, plot.high), "frames")]
-    width = max(1.0, plot.x(low + math.log10(2) / 4) - plot.x(low) - 1)  # four bins to the octave
+    wide = max(1.0, plot.x(low + math.log10(2) / 4) - plot.x(low) - 1)  # four bins to the octave
     for x, y in bins:
         at, up = plot.x(math.log10(max(x, 1e-4))), plot.y(y)
-        body.append(_rect(at - width / 2, up, width, plot.y(0) - up, 0, f"{x:.3g} ms: {y:g} frames"))
-    for number, (name, x) in enumerate(marks.items()):
+        body.append(_rect(at - wide / 2, up, wide, plot.y(0) - up, 0, f"{x:.3g} ms: {y:g} frames"))
+    for name, x in marks.items():
         at = plot.x(math.log10(max(x, 1e-4)))
-        body += [_line(at, TOP, at, plot.y(0), "mark"), _text(at + 3, TOP + 9 + 12 * number, name)]
-    return _svg(height, f"histogram of milliseconds; {', '.join(f'{n} {x:.3g}' for n, x in marks.items())}", body)
+        body += [_line(at, TOP, at, plot.y(0), "mark"), _text(at, TOP - 2, name, "middle")]
+    return _svg(
+        width, height, f"histogram of milliseconds; {', '.join(f'{n} {x:.3g}' for n, x in marks.items())}", body
+    )
 
 
 def bars(rows: Mapping[str, Mapping[str, int]], beside: Mapping[str, str]) -> str:
@@ -66,7 +68,7 @@ def bars(rows: Mapping[str, Mapping[str, int]], beside: Mapping[str, str]) -> st
             body.append(_rect(x, y, width, 16, names.index(part), f"{part}: {count}"))
             x += width
         body.append(_text(x + 6, y + 13, beside[row]))
-    return legend(names) + _svg(TOP + len(rows) * step + 6, f"{', '.join(names)} of each reader", body)
+    return legend(names) + _svg(WIDTH, TOP + len(rows) * step + 6, f"{', '.join(names)} of each reader", body)
 
 
 def time_line(
@@ -78,7 +80,7 @@ def time_line(
     """A lane a name. spans: (lane, from, to, colour, words); marks: (lane, at, words), drawn as triangles. Seconds."""
     step, left = 22, 130
     height = TOP + len(lanes) * step + BOTTOM
-    plot = _Plot(0, end or 1, 0, 1, height, left)
+    plot = _Plot(0, end or 1, 0, 1, height, WIDTH, left)
     body = [plot.frame(ticks(0, end), [_short(tick) for tick in ticks(0, end)], "s", [], "")]
     for number, lane in enumerate(lanes):
         y = TOP + number * step
@@ -90,7 +92,7 @@ def time_line(
     for lane, at, words in marks:
         x, y = plot.x(at), TOP + lanes.index(lane) * step
         body.append(f'<path class="restart" d="M{x:.1f},{y + 3}l5,9h-10z"><title>{escape(words)}</title></path>')
-    return _svg(height, f"faults and restarts over {end:.0f} s", body)
+    return _svg(WIDTH, height, f"faults and restarts over {end:.0f} s", body)
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -98,12 +100,13 @@ def ticks(low: float, high: float) -> list[float]:
     span = (high - low) or 1
     step = 10.0 ** math.floor(math.log10(span / 5))
     step *= next((factor for factor in (1, 2, 5) if span / (step * factor) <= 6), 10)
-    return [round(low + i * step, 10) for i in range(int(span / step) + 1)]
+    return [round(low + i * step, 10) for i in range(int(span / step + 1e-9) + 1)]
 
 
 def nice_above(value: float) -> float:
     """A round number that is a little more than `value`."""
-    return ticks(0, value * 1.25)[-1] if value > 0 else 1.0
+    steps = ticks(0, value) if value > 0 else [0.0, 1.0]
+    return steps[-1] if steps[-1] > 1.02 * value else steps[-1] + steps[1]
 
 
 def thinned(points: Points, most: int = 300) -> list[tuple[float, float]]:
@@ -116,18 +119,19 @@ def thinned(points: Points, most: int = 300) -> list[tuple[float, float]]:
 class _Plot:
     """From values to places."""
 
-    def __init__(self, first: float, last: float, low: float, high: float, height: int, left: int = LEFT):
-        self.first, self.last, self.low, self.high, self.height, self.left = first, last, low, high, height, left
+    def __init__(self, first: float, last: float, low: float, high: float, height: int, width: int, left: int = LEFT):
+        self.first, self.last, self.low, self.high = first, last, low, high
+        self.height, self.left, self.right = height, left, width - RIGHT
 
     def x(self, value: float) -> float:
-        return self.left + (WIDTH - RIGHT - self.left) * (value - self.first) / ((self.last - self.first) or 1)
+        return self.left + (self.right - self.left) * (value - self.first) / ((self.last - self.first) or 1)
 
     def y(self, value: float) -> float:
         return self.height - BOTTOM - (self.height - BOTTOM - TOP) * (value - self.low) / ((self.high - self.low) or 1)
 
     def frame(self, at_x: Sequence[float], words: Sequence[str], x_unit: str, at_y: Sequence[float], unit: str) -> str:
         """The grid, with what stands at it."""
-        right, bottom = WIDTH - RIGHT, self.height - BOTTOM
+        right, bottom = self.right, self.height - BOTTOM
         parts = []
         for tick in at_y:
             y = self.y(tick)
@@ -156,6 +160,6 @@ def _rect(x: float, y: float, width: float, height: float, index: int, words: st
     return f'<rect {place} style="fill:{colour(index)}"><title>{escape(words)}</title></rect>'
 
 
-def _svg(height: float, label: str, body: Sequence[str]) -> str:
-    return (f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label, quote=True)}">'
+def _svg(width: int, height: float, label: str, body: Sequence[str]) -> str:
+    return (f'<svg viewBox="0 0 {width} {height:g}" role="img" aria-label="{escape(label, quote=True)}">'
             f"{''.join(body)}</svg>")  # fmt: skip

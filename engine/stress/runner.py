@@ -21,7 +21,7 @@ from engine.histogram import Histogram, middle_of, percentile_ms
 from engine.progress import Line, duration
 from engine.stress import books, budgets
 from engine.stress.chaos import Chaos
-from engine.stress.graph import is_numbered, tally_of
+from engine.stress.graph import is_numbered, is_source, tally_of
 from engine.stress.measure import Sampler, idle_cpu
 from engine.stress.show import Show
 from engine.stress.tally import Tally
@@ -47,7 +47,7 @@ class Run:
         self.config, self.folder, self.options = config, folder, options
         self.line = Line()
         self.tallies = {spec.name: Tally(tally_of(folder, spec.name)) for spec in config.nodes if is_numbered(spec)}
-        self.source = next(spec.name for spec in config.nodes if spec.type == "stress.source")
+        self.source = next(spec.name for spec in config.nodes if is_source(spec))
         self.viewers: list[Viewer] = []
         self.visits: list[Viewer] = []
 
@@ -136,7 +136,7 @@ class Run:
 
     def _all_read(self, show: Show, row: int) -> bool:
         head = show.heads().get(name := self.config.streams[row].name, -1)
-        watching = [viewer.tally.read()["seq"] for viewer in self.viewers if viewer.stream == name]
+        watching = [viewer.tally.read()["latest"] for viewer in self.viewers if viewer.stream == name]
         return all(seq == head for seq in [*(b.last_seq for _, _, b in show.books(row)), *watching])
 
     # --- readers of TouchDesigner's kind ---
@@ -166,7 +166,7 @@ class Run:
     def _viewers_books(self, show: Show, writers: list[books.Writer]) -> list[books.Reader]:
         of = {writer.stream: writer for writer in writers}
         found = [
-            books.viewer(viewer.stream, f"TouchDesigner at {viewer.stream}", viewer.tally.read(),
+            books.viewer(viewer.stream, "TouchDesigner", viewer.tally.read(),
                          of[viewer.stream].published, of[viewer.stream].numbers, viewer.numbered)
             for viewer in self.viewers
         ]  # fmt: skip
@@ -191,7 +191,7 @@ class Run:
                 if node in self.tallies:
                     hops[f"{stream.name} → {node}"] = _histogram(self.tallies[node].ages, "since publication")
                 else:
-                    hops[f"camera → {node}"] = _histogram(show.node(node).latency_ns, "since capture")
+                    hops[f"capture → {node}"] = _histogram(show.node(node).latency_ns, "since capture")
         for viewer in self.viewers:
             hops[f"{viewer.stream} → TouchDesigner"] = _histogram(viewer.tally.ages, "since publication")
         return {name: hop for name, hop in hops.items() if hop["count"]}
@@ -208,7 +208,7 @@ class Run:
             **budgets.growths(samples),
             "start_up": start["engine_s"] / start["yardstick_s"],
             "restart": median(ups) / start["engine_s"] if ups else None,
-            "hop_latency": max(quick) / 1e3 * fps if fps and quick else "there is no frame period: --fps 0",
+            "hop_latency": median(quick) / 1e3 * fps if fps and quick else "there is no frame period: --fps 0",
             "writer_pace": budgets.writer_pace(samples, faults, self.source, readers),
         }  # fmt: skip
 

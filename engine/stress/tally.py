@@ -22,7 +22,7 @@ FIELDS = (
     "lost",  # gaps in the numbers that the ordinals do not have
     "first_seq", "first_ordinal", "seq", "ordinal", "number",  # of the first frame and of the last
     "begun", "done",  # frames written: begun, and published
-    "skipped", "empty", "polls",  # of a reader of TouchDesigner's kind: see engine/stress/viewer.py
+    "skipped", "empty", "polls", "latest",  # of a reader of TouchDesigner's kind: see engine/stress/viewer.py
 )  # fmt: skip
 HALF = len(FIELDS)
 AGES = 1 + 2 * HALF  # word at which the histogram begins

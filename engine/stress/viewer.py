@@ -26,7 +26,11 @@ COOK_S = 1 / 60
 
 
 class Viewer:
-    """empty: polls after the first picture at which there was none to show. skipped: by the bridge's own count."""
+    """Counts as engine.stress.tally says, and besides:
+
+    empty: polls after the first picture at which there was none to show. skipped: the bridge's own count. latest: the
+    number of the newest frame that it took, torn or not.
+    """
 
     def __init__(self, engine: str, stream: str, tally: Tally, numbered: bool):
         sys.path.insert(0, str(ROOT / "td_bridge"))  # as in TouchDesigner, where its modules stand side by side
@@ -40,7 +44,7 @@ class Viewer:
         counts = self.tally.counts
         counts["polls"] += 1
         counts["empty"] += counts["seen"] > 0 and self.reader.array is None
-        counts["skipped"] = self.reader.skipped
+        counts["skipped"], counts["latest"] = self.reader.skipped, self.reader.seq
         if picture is None:
             self.tally.store()
         elif self.numbered:
@@ -50,10 +54,14 @@ class Viewer:
 
     def _check(self, picture: np.ndarray) -> None:
         upright = picture[::-1]  # the bridge hands pictures out with the bottom row first
-        number = pattern.number_of(upright) or 0
-        # The bridge does not tell ordinals. That of an original picture is its number; a torn one is counted without.
-        published_ns = now_ns() - round(self.reader.age_ms * 1e6)
-        self.checker.see(upright, self.reader.seq, number or self.tally.counts["ordinal"] + 1, published_ns, False)
+        number = pattern.number_of(upright)
+        if number is None:  # the bridge does not tell ordinals, and so nothing more can be said of this one
+            self.tally.counts["seen"] += 1
+            self.tally.counts["torn"] += 1
+            self.tally.store()
+        else:
+            published_ns = now_ns() - round(self.reader.age_ms * 1e6)
+            self.checker.see(upright, self.reader.seq, number, published_ns, original=True)
 
     def _count(self) -> None:
         counts, seq = self.tally.counts, self.reader.seq

@@ -1,4 +1,4 @@
-"""A source of numbered pictures that does not keep the rules, once in a while; the engine itself cannot see it."""
+"""A source of numbered pictures that breaks a rule with every 7th; the engine itself cannot see it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from engine.node import Image, Node, NodeConfig
 from engine.stress import pattern
 from engine.stress.tally import Tally
 
-EVERY = 7  # frames
+EVERY = 7
 
 
 class Source(Node):
     class Config(NodeConfig):
         tally: str
-        how: Literal["torn", "repeated", "back", "miscounted"]
+        how: Literal["torn", "forgets"]
         size: tuple[int, int] = (64, 64)
+        fps: float = 60.0
+        frames: int = 0
 
     outputs = {"image": Image(channels=4)}
 
@@ -27,18 +29,14 @@ class Source(Node):
         self.tally = Tally(Path(self.config.tally))
 
     def step(self) -> None:
-        time.sleep(0.01)
+        time.sleep(1 / self.config.fps)
         width, height = self.config.size
-        counts = self.tally.counts
         with self.out.begin((height, width, 4), np.uint8, pixel_format="RGBA") as slot:
-            counts["begun"] += 1
             number = self.out.published + 1
             pattern.draw(slot.array, number)
-            if number % EVERY == 0:
-                match self.config.how:
-                    case "torn":  # the lower half is that of another frame
-                        pattern.draw(slot.array[: height // 2], number + 1)
-                    case "miscounted":
-                        counts["begun"] -= 1
-        counts["done"] += 1 if number % EVERY or self.config.how != "miscounted" else 0
-        self.tally.store()
+            if number % EVERY == 0 and self.config.how == "torn":
+                pattern.draw(slot.array[: height // 2], number - 1)
+        if number % EVERY or self.config.how != "forgets":
+            self.tally.counts["begun"] += 1
+            self.tally.counts["done"] += 1
+            self.tally.store()
