@@ -13,7 +13,7 @@ import pytest
 from engine.errors import Exit
 from engine.process import ROOT
 from engine.stress import graph, main, promises, runner
-from engine.stress.runner import leftovers
+from engine.stress.leftovers import leftovers
 
 GOOD = (Exit.OK, Exit.OVER_BUDGET)  # how much a run costs is not for a test to say, on a machine that others use
 FAULTS = ROOT / "tests" / "faults"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -62,7 +62,7 @@ class Chaos:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._pack: list[str] = []
-        self._current: Iterator[None] | None = None
+        self._current: Generator[None, None, None] | None = None
         self._next_ns = self.began_ns + round(self.every_s * 1e9 / 2)
         nodes = self.show.config.nodes
         self._kinds: dict[str, list[str]] = {
@@ -90,6 +90,12 @@ class Chaos:
             self._next_ns = now_ns() + round(self.every_s * 1e9)
             self._begin()
 
+    def close(self) -> None:
+        """Undo the fault at hand, whatever comes: nobody stays stopped."""
+        if self._current is not None:
+            self._current.close()
+            self._current = None
+
     def _begin(self) -> None:
         if not self._pack:
             self._pack = sorted(kind for kind, targets in self._kinds.items() if targets)
@@ -106,14 +112,14 @@ class Chaos:
     def _now_s(self) -> float:
         return (now_ns() - self.began_ns) / 1e9
 
-    def _for(self, seconds: float) -> Iterator[None]:
+    def _for(self, seconds: float) -> Generator[None, None, None]:
         until = now_ns() + round(seconds * 1e9)
         while now_ns() < until:
             yield
 
     # --- the faults ---
 
-    def _kill(self, fault: Fault) -> Iterator[None]:
+    def _kill(self, fault: Fault) -> Generator[None, None, None]:
         yield from self._for(self._random.uniform(0, 0.05))  # at any point of a step
         before, since_ns = self.show.node(fault.target)["restarts"], now_ns()
         process = self.show.processes().get(fault.target)
@@ -123,7 +129,7 @@ class Chaos:
         process.kill()
         yield from self._until_back(fault, before, since_ns)
 
-    def _pause(self, fault: Fault) -> Iterator[None]:
+    def _pause(self, fault: Fault) -> Generator[None, None, None]:
         """Shorter than the step timeout: nothing may come of it. Longer: the node is replaced."""
         is_node = fault.target != "supervisor"
         limit_s = self._spec(fault.target).config.step_timeout if is_node else 2.0
@@ -144,7 +150,7 @@ class Chaos:
         if is_node and seconds > limit_s:
             yield from self._until_back(fault, before, since_ns)
 
-    def _until_back(self, fault: Fault, restarts: int, since_ns: int) -> Iterator[None]:
+    def _until_back(self, fault: Fault, restarts: int, since_ns: int) -> Generator[None, None, None]:
         node, settings = self.show.node(fault.target), self._spec(fault.target).config
         delay_ns = decide.delay_ns(sum(one.target == fault.target for one in self.faults))
         fault.limit_s = settings.step_timeout + delay_ns / 1e9 + settings.startup_timeout
@@ -159,7 +165,7 @@ class Chaos:
             yield
         fault.restarts = node["restarts"] - restarts
 
-    def _slow(self, fault: Fault) -> Iterator[None]:
+    def _slow(self, fault: Fault) -> Generator[None, None, None]:
         """Ten times as slow as the pictures come, or standing still for a while."""
         delay = self._random.choice((10 / self._fps, 0.5))
         fault.note = f"{delay * 1e3:.0f} ms for each picture"
@@ -167,7 +173,7 @@ class Chaos:
         yield from self._for(self._random.uniform(1, 2))
         self.show.set(fault.target, delay=0.0)
 
-    def _flood(self, fault: Fault) -> Iterator[None]:
+    def _flood(self, fault: Fault) -> Generator[None, None, None]:
         socket: zmq.Socket = zmq.Context.instance().socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.connect(f"tcp://{LOOPBACK}:{self.show.directory['control_port']}")
@@ -204,7 +210,7 @@ class Chaos:
             case _:
                 return msgpack.packb({"v": bus.VERSION, "type": "stop", "also": noise.random()})
 
-    def _resize(self, fault: Fault) -> Iterator[None]:
+    def _resize(self, fault: Fault) -> Generator[None, None, None]:
         width, height = self._sizes[fault.target]
         factor = self._random.choice((0.5, 1.5, 2.0))
         size = [max(2, int(width * factor) // 2 * 2), max(1, int(height * factor))]
@@ -213,7 +219,7 @@ class Chaos:
         yield from self._for(self._random.uniform(0.5, 1.5))
         self.show.set(fault.target, size=[width, height])
 
-    def _come_and_go(self, fault: Fault) -> Iterator[None]:
+    def _come_and_go(self, fault: Fault) -> Generator[None, None, None]:
         looks, close = self.visit()
         until_ns = now_ns() + REST_NS
         while not looks() and now_ns() < until_ns:  # a Python takes its time to start

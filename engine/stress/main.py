@@ -8,6 +8,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ from engine.clock import wall_ns
 from engine.errors import EngineError, Exit
 from engine.session import replace_file, require_writable
 from engine.stress import budgets, graph, page, promises
-from engine.stress.runner import Options, Run, orphan_check
+from engine.stress.leftovers import orphan_check
+from engine.stress.runner import Options, Run
 
 FORMAT = "utsushi.stress/1"
 CHAOS_S = 2.0
@@ -36,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--frames counts the synthetic source's; with --config say --seconds")
     folder = Path(tempfile.mkdtemp(prefix="utsushi-stress-"))
     code: int = Exit.FAILED
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for target in (options.json, options.html):
             require_writable(target)

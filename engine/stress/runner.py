@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
-
-import psutil
 
 from engine import config as configs
 from engine.clock import now_ns
@@ -22,9 +17,11 @@ from engine.progress import Line, duration
 from engine.stress import books, budgets
 from engine.stress.chaos import Chaos
 from engine.stress.graph import is_numbered, is_source, tally_of
+from engine.stress.leftovers import leftovers
 from engine.stress.measure import Sampler, idle_cpu
 from engine.stress.show import Show
 from engine.stress.tally import Tally
+from engine.stress.visitor import Visitor
 
 QUIET_S = 30.0  # how long frames under way may take to arrive
 IDLE_S = 2.0
@@ -48,13 +45,13 @@ class Run:
         self.line = Line()
         self.tallies = {spec.name: Tally(tally_of(folder, spec.name)) for spec in config.nodes if is_numbered(spec)}
         self.source = next(spec.name for spec in config.nodes if is_source(spec))
-        self.viewers: list[Viewer] = []
-        self.visits: list[Viewer] = []
+        self.viewers: list[Visitor] = []
+        self.visits: list[Visitor] = []
 
     def report(self) -> dict[str, Any]:
         """Raises `EngineError` when the engine does not start or ends by itself."""
         yardstick_s = budgets.yardstick_s()
-        with Show(self.config, self.folder) as show:
+        with Show(self.config, self.folder, self.options.seconds) as show:
             try:
                 start_up_s = show.wait_for_start()
                 return self._report(show, start_up_s, yardstick_s)
@@ -67,7 +64,10 @@ class Run:
         self.viewers = [self._viewer(stream, stream) for stream in self._shown()]
         chaos = Chaos(show, self.options.seed, self.options.chaos_s, self._visit)
         sampler = Sampler(show, chaos.began_ns, 0.25 if self.options.seconds < 120 else 1.0)
-        self._load(show, chaos, sampler)
+        try:
+            self._load(show, chaos, sampler)
+        finally:
+            chaos.close()
         seconds = (now_ns() - chaos.began_ns) / 1e9
         quiet = self._make_quiet(show)
         counts = {name: tally.read() for name, tally in self.tallies.items()}
@@ -154,9 +154,9 @@ class Run:
         owner = next(spec for spec in self.config.nodes if spec.name == stream.node)
         return hasattr(owner.node_class.outputs[stream.port], "channels")
 
-    def _viewer(self, stream: str, name: str) -> Viewer:
+    def _viewer(self, stream: str, name: str) -> Visitor:
         path = tally_of(self.folder, f"viewer-{name}")
-        return Viewer(self.config.engine.name, stream, path, self._is_numbered(stream))
+        return Visitor(self.config.engine.name, stream, path, self._is_numbered(stream))
 
     def _visit(self) -> tuple[Callable[[], int], Callable[[bool], None]]:
         visit = self._viewer(self.viewers[-1].stream, f"visit-{len(self.visits)}")
@@ -213,30 +213,6 @@ class Run:
         }  # fmt: skip
 
 
-class Viewer:
-    """A process that reads a stream as TouchDesigner does (engine/stress/viewer.py)."""
-
-    def __init__(self, engine: str, stream: str, path: Path, numbered: bool):
-        self.stream, self.numbered, self.tally = stream, numbered, Tally(path)
-        kind = "numbered" if numbered else "pictures"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "engine.stress.viewer", engine, stream, str(path), kind], stdin=subprocess.PIPE
-        )
-
-    def close(self, kill: bool = False) -> None:
-        """Idempotent. It ends with its stdin, or by a kill."""
-        if kill:
-            self.process.kill()
-        if self.process.stdin is not None:
-            with suppress(OSError):
-                self.process.stdin.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
 def _histogram(histogram: Histogram, since: str) -> dict[str, Any]:
     """bins: [milliseconds, frames], four to the octave."""
     counts = histogram.counts()
@@ -246,25 +222,3 @@ def _histogram(histogram: Histogram, since: str) -> dict[str, Any]:
         "since": since, "count": int(counts.sum()), **{f"p{p}": percentile_ms(counts, p) for p in (50, 95, 99)},
         "max": histogram.max_ms, "bins": bins,
     }  # fmt: skip
-
-
-def leftovers(engine: str) -> list[str]:
-    """Segments of that engine that are still there (Linux shows them)."""
-    folder = Path("/dev/shm")
-    return sorted(path.name for path in folder.glob(f"utsu_{engine}_*")) if folder.is_dir() else []
-
-
-def orphan_check(config: configs.Config, folder: Path) -> dict[str, Any]:
-    """Kill a supervisor, and start again: does anything live on, does anything need cleaning?"""
-    with Show(config, folder) as show:
-        show.wait_for_start()
-        nodes = list(show.processes().values())
-        show.process.kill()
-        show.process.wait()
-        _, alive = psutil.wait_procs(nodes, timeout=5)
-        for process in alive:
-            process.kill()
-    with Show(config, folder) as again:
-        seconds = again.wait_for_start()
-        code = again.stop()
-    return {"outlived": len(alive), "started_again_s": seconds, "exit": code, "left": leftovers(config.engine.name)}

@@ -23,22 +23,25 @@ from engine.process import ROOT
 from engine.ring import WORD, Geometry, newest_ordinal
 from engine.shm import Segment
 
+LEAVE_S = 900
 LIVELY = ("RUNNING", "DEGRADED", "PAUSED")
 
 
 class Show:
     """One engine process. Use as a context manager; it is gone, with all of its nodes, when that closes.
 
-    folder: where its logs and its locks go. Raises `EngineError` with the engine's last lines when it does not come up.
+    folder: where its logs and its locks go. seconds: how long it is needed; much later it ends by itself, should its
+    tester be killed. Raises `EngineError` with the engine's last lines when it does not come up.
     """
 
-    def __init__(self, config: configs.Config, folder: Path):
+    def __init__(self, config: configs.Config, folder: Path, seconds: float):
         self.config, self.log = config, folder / "engine.txt"
         self.names = [spec.name for spec in config.nodes]
         self.started_ns = now_ns()
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "run_engine.py"), "--config", str(config.path)],
+                [sys.executable, str(ROOT / "run_engine.py"), "--config", str(config.path),
+                 "--seconds", str(round(seconds) + LEAVE_S)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                 env={**os.environ, "UTSUSHI_HOME": str(folder / "home")},
             )  # fmt: skip

@@ -9,6 +9,7 @@ It counts into the file TALLY, and ends with its stdin. KIND is `numbered` where
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -76,6 +77,7 @@ class Viewer:
 
 def main(argv: list[str]) -> int:
     engine, stream, tally, kind = argv
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for who started us
     threading.Thread(target=_wait_for_end, daemon=True).start()
     viewer = Viewer(engine, stream, Tally(Path(tally)), kind == "numbered")
     while True:
