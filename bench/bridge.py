@@ -2,10 +2,14 @@
 
 python -m bench.bridge [--rounds N]
 
-One process writes frames with the engine's own code and reads them with the bridge's. For every new frame the bridge's
-`poll` and a bare `np.copyto` between two plain arrays, 1080p RGBA, are timed one after the other, each after its source
-was written, so that whatever else the machine does meets both. Where `poll` turns the rows, the bare copy of its line
-does so too. A ratio is the median over the rounds of each round's ratio of medians.
+One process writes frames with the engine's own code and reads them with the bridge's. Three things are timed one after
+the other, each after its source was written, so that whatever else the machine does meets all of them:
+
+    poll      the bridge's `poll` with a new frame
+    slot      a bare `np.copyto` of the same bytes out of the same slot, rows turned where `poll` turns them
+    arrays    a bare `np.copyto` of 1080p RGBA between two plain arrays, whose memory the system maps in larger pages
+
+A ratio is the median over the rounds of each round's ratio of medians.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -28,6 +32,7 @@ from engine.ring_writer import RingWriter
 from engine.shm import Segment
 
 sys.path.insert(0, str(ROOT / "td_bridge"))
+from ring_mapping import RING, Mapping
 from ring_reader import RingReader
 
 NAME = f"n{os.getpid() % 100000}"
@@ -54,11 +59,17 @@ class Stage:
     def __init__(self, segment: Segment, directory: Directory):
         self.writer, self.directory = RingWriter(segment, 1), directory
         self.reader = RingReader(NAME, "output")
+        self.mapping = Mapping(segment.name, RING, layout.RING_HEADER_BYTES)
 
     def write(self, source: np.ndarray, pixel_format: str, row_order: str) -> None:
         self.directory["beat_ns"] = now_ns()
         with self.writer.begin(source.shape, source.dtype, pixel_format=pixel_format, row_order=row_order) as slot:
             np.copyto(slot.array, source)
+
+    def newest(self, like: np.ndarray) -> np.ndarray:
+        """The newest frame where it lies, in the memory that the reader has mapped."""
+        at = self.writer.geometry.slot(self.writer.head) + layout.SLOT_META_BYTES
+        return np.frombuffer(self.mapping.bytes, like.dtype, like.size, at).reshape(like.shape)
 
 
 @contextmanager
@@ -76,27 +87,32 @@ def opened(capacity: int) -> Iterator[Stage]:
         directory.close()
 
 
-def read_times(stage: Stage, stream: str) -> tuple[float, float]:
-    """Medians of one round: `poll` with a new frame, and the bare copy, ns."""
+def read_times(stage: Stage, stream: str) -> list[float]:
+    """Medians of one round, ns: poll, slot, arrays."""
     shape, dtype, pixel_format, row_order = STREAMS[stream]
     source = np.random.default_rng(1).integers(0, 256, int(np.prod(shape)) * np.dtype(dtype).itemsize, np.uint8)
     source = source.view(dtype).reshape(shape)
     step = -1 if row_order == "TOP_DOWN" else 1
-    other = np.random.default_rng(2).integers(0, 256, (*FULL_HD, 4), np.uint8)
-    plain = [np.zeros((*FULL_HD, 4), np.uint8) for _ in range(SLOTS)]
-    own = [np.zeros((*FULL_HD, 4), np.uint8) for _ in range(2)]  # as many as the reader has
-    reading, bare = [], []
+    own = [np.zeros_like(source) for _ in range(2)]  # as many as the reader has
+    plain = [np.zeros((*FULL_HD, 4), np.uint8) for _ in range(SLOTS + 3)]
+    taken = []
     for number in range(FRAMES):
         stage.write(source, pixel_format, row_order)
-        began = now_ns()
-        frame = stage.reader.poll()
-        reading.append(now_ns() - began)
-        assert frame is not None, stage.reader.message
-        np.copyto(plain[number % SLOTS], other)
-        began = now_ns()
-        np.copyto(own[number % 2], plain[number % SLOTS][::step])
-        bare.append(now_ns() - began)
-    return statistics.median(reading[SLOTS:]), statistics.median(bare[SLOTS:])
+        poll = timed(stage.reader.poll)
+        assert stage.reader.seq == stage.writer.head, stage.reader.message
+        stage.write(source, pixel_format, row_order)
+        slot = timed(np.copyto, own[number % 2], stage.newest(source)[::step])
+        stage.reader.poll()
+        np.copyto(plain[number % SLOTS], plain[-1])
+        arrays = timed(np.copyto, plain[SLOTS + number % 2], plain[number % SLOTS])
+        taken.append((poll, slot, arrays))
+    return [statistics.median(each) for each in zip(*taken[SLOTS:], strict=True)]
+
+
+def timed(work: Callable[..., object], *what: object) -> int:
+    began = now_ns()
+    work(*what)
+    return now_ns() - began
 
 
 def same_time(stage: Stage) -> float:
@@ -115,16 +131,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="of every stream, in turns (default: 9)")
     rounds = parser.parse_args().rounds
-    reading: dict[str, list[float]] = {stream: [] for stream in STREAMS}
-    bare: dict[str, list[float]] = {stream: [] for stream in STREAMS}
+    taken: dict[str, list[list[float]]] = {stream: [] for stream in STREAMS}
     same: list[float] = []
     with opened(FULL_HD[0] * FULL_HD[1] * 4) as stage:
         for number in range(rounds):
             print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
             for stream in STREAMS:
-                taken, copy = read_times(stage, stream)
-                reading[stream].append(taken)
-                bare[stream].append(copy)
+                taken[stream].append(read_times(stage, stream))
             same.append(same_time(stage))
         stage.reader.close()
     print(file=sys.stderr)
@@ -132,15 +145,15 @@ def main() -> None:
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"NumPy {np.__version__}; median of {rounds} rounds"
     )
-    print(f"{'a new frame, 1920x1080':32}{'poll':>9}{'bare':>9} us   ratio   bar")
-    for place, stream in enumerate(STREAMS):
-        ratio = statistics.median(a / b for a, b in zip(reading[stream], bare[stream], strict=True))
-        bar = f"{READ_LIMIT:.2f}  {verdict(ratio, READ_LIMIT)}" if place < 2 else ""
-        times = "".join(f"{statistics.median(all_[stream]) / 1e3:9.0f}" for all_ in (reading, bare))
-        print(f"{stream:32}{times}    {ratio:7.2f}   {bar}")
+    print(f"{'a new frame, 1920x1080':32}{'poll':>9}{'slot':>9}{'arrays':>9} us   / slot  / arrays   bar")
+    for place, (stream, each) in enumerate(taken.items()):
+        times = "".join(f"{statistics.median(one) / 1e3:9.0f}" for one in zip(*each, strict=True))
+        to_slot, to_arrays = (statistics.median(one[0] / one[other] for one in each) for other in (1, 2))
+        bar = f"{READ_LIMIT:.2f}  {verdict(to_slot, READ_LIMIT)}" if place < 2 else ""
+        print(f"{stream:32}{times}   {to_slot:7.2f}{to_arrays:10.2f}   {bar}".rstrip())
     took = statistics.median(same) / 1e3
     bar = f"{SAME_LIMIT_US:4.0f}  {verdict(took, SAME_LIMIT_US)}"
-    print(f"{'a frame that is not new':32}{took:9.1f}{'':9} us  {'':7}  {bar}")
+    print(f"{'a frame that is not new':32}{took:9.1f}{'':18} us {'':18} {bar}")
 
 
 if __name__ == "__main__":
