@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+from contextlib import suppress
 from typing import Any
 
 import msgpack
@@ -59,6 +61,23 @@ def test_a_refusal_that_quotes_a_long_word_does_not_end_the_supervisor() -> None
     said = stranger.receive(5)
     assert isinstance(said, bus.Ack) and not said.ok and len(said.text) == bus.MOST_TEXT
     stranger.close()
+    server.close()
+
+
+def test_the_control_port_hangs_up_on_a_web_page() -> None:
+    server = bus.Server()
+    body = bus.encode(bus.Stop())
+    with socket.create_connection(("127.0.0.1", server.port), 10) as browser:
+        browser.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        browser.settimeout(10)
+        with suppress(ConnectionError):
+            while browser.recv(1000):
+                pass
+    friend = bus.Client(server.port)
+    friend.send(bus.Stats())
+    server.wait(5)
+    assert [message for _, message in server.receive()] == [bus.Stats()] and server.rejected == 0
+    friend.close()
     server.close()
 
 
