@@ -63,7 +63,10 @@ class RingReader:
     @property
     def ended(self) -> bool:
         """Has the writer said that nothing more will come, and was everything read?"""
-        return bool(self._words[WORD["ended"]]) and not self.pending
+        if not self._words[WORD["ended"]]:
+            return False
+        atomics.fence()  # a head seen before the end may not be the last one
+        return not self.pending
 
     def read(self) -> Frame | None:
         """The next frame by this reader's policy, copied out; None when there is none (yet).
@@ -117,6 +120,7 @@ class RingReader:
     def _take(self, seq: int, copy: bool) -> Frame | None:
         """Frame `seq`, or None when its slot does not hold it (any more)."""
         at = self.geometry.slot(seq)
+        atomics.fence()  # a mark seen before R1 may be an older one: Every would pass over a frame that is there
         if self._words[at >> 3] != 2 * seq:  # R2
             return None
         atomics.fence()

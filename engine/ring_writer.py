@@ -176,6 +176,7 @@ class RingWriter:
 
     def end(self) -> None:
         """There will be no further frame."""
+        atomics.fence()
         self._words[WORD["ended"]] = 1
         self.ring()
 

@@ -19,7 +19,7 @@ from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 
-from engine import layout
+from engine import atomics, layout
 from engine.errors import LayoutMismatch, NotReady, SegmentError, SegmentMissing, ShmFull
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -144,6 +144,7 @@ class Segment:
 
     def publish(self) -> None:
         """The owner has filled in the header: others may attach."""
+        atomics.fence()
         self.words[layout.COMMON["magic"] >> 3] = layout.MAGIC
 
     @classmethod
@@ -209,10 +210,11 @@ def _check(name: str, shm: SharedMemory) -> int:
     if shm.size < layout.PAGE:
         raise NotReady(f"Shared memory {name} is just being created. Try again.")
     assert shm.buf is not None
+    if not any(shm.buf[layout.COMMON["magic"] : layout.COMMON["magic"] + 8]):
+        raise NotReady(f"Shared memory {name} is just being filled in. Try again.")
+    atomics.fence()  # magic was written last
     head = bytes(shm.buf[: layout.PAGE])
     word = {key: int.from_bytes(head[at : at + 8], "little") for key, at in layout.COMMON.items()}
-    if word["magic"] == 0:
-        raise NotReady(f"Shared memory {name} is just being filled in. Try again.")
     if word["magic"] != layout.MAGIC or word["byte_order"] != layout.BYTE_ORDER:
         raise LayoutMismatch(f"Shared memory {name} is not Utsushi's. Give the engine another name.")
     if word["abi"] != layout.ABI or word["digest"] != layout.DIGEST:

@@ -191,6 +191,7 @@ class Mapping:
         size = len(self.bytes)
         if size < PAGE or self["magic"] == 0:
             raise Refused("WAITING", STARTING)
+        fence()  # magic was written last
         expected = {"magic": MAGIC, "abi": ABI, "digest": DIGEST, "byte_order": BYTE_ORDER}
         if any(self[key] != value for key, value in expected.items()):
             raise Refused("MISMATCH", OTHER_VERSION)

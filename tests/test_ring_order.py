@@ -68,8 +68,8 @@ def test_what_is_overwritten_at_any_fence_of_a_read_is_not_returned(
 
     monkeypatch.setattr(atomics, "fence", count)
     assert RingReader(owner, policy).read()
-    assert points == 3  # between R2 and R3, between R3 and R4, and one of the counts
-    for point in (0, 1):
+    assert points == 4  # between R1 and R2, R2 and R3, R3 and R4, and one of the counts
+    for point in (0, 1, 2):
         fences = iter(range(point + 1))
 
         def overwrite(fences: Iterator[int] = fences, point: int = point) -> None:
@@ -148,3 +148,28 @@ def test_counts_go_on_in_a_new_line() -> None:
     new = Books(words)
     assert (new.last_seq, new.last_ordinal, new.received, new.torn_retries) == (9, 7, 1, 4)
     assert (new.missed, new.lost) == (6, 2)
+
+
+def test_the_end_is_seen_after_the_last_frame_and_magic_after_the_header(
+    owner: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = RingWriter(Segment.attach(NAME), 1)
+    put(writer)
+    reading = RingReader(owner, Policy.LATEST)
+    seen: list[int] = []
+    monkeypatch.setattr(atomics, "fence", lambda: seen.append(owner.words[ring.WORD["ended"]]))
+    writer.end()
+    assert seen == [0]
+    assert reading.read() and reading.ended
+    monkeypatch.setattr(atomics, "fence", lambda: owner.words.__setitem__(ring.WORD["head"], 2))
+    assert not reading.ended  # this head was not yet seen when `ended` was
+    magic = layout.COMMON["magic"] >> 3
+    monkeypatch.setattr(atomics, "fence", lambda: seen.append(owner.words[magic]))
+    seen.clear()
+    owner.words[magic] = 0
+    owner.publish()
+    assert seen == [0] and owner.words[magic] == layout.MAGIC
+    monkeypatch.setattr(atomics, "fence", lambda: owner.words.__setitem__(layout.COMMON["abi"] >> 3, layout.ABI))
+    owner.words[layout.COMMON["abi"] >> 3] = 0  # not yet seen when magic was
+    Segment.attach(NAME).close()
+    writer.close()
