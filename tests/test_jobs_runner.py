@@ -172,7 +172,7 @@ def test_a_program_that_stops_when_asked_is_asked_only(tmp_path: Path) -> None:
             run.runner.cancel("Enough.")
             cancelled[0] = True
 
-    assert run.run(cancel) == INTERRUPTED
+    assert run.run(cancel, 15) == INTERRUPTED
     assert run.heard()[2:] == [("one", "cancelled"), ("", "cancelled")], "no stage follows"
     assert run.last("", "cancelled")["text"] == "one: Enough."
     if sys.platform != "win32":
@@ -190,7 +190,7 @@ def test_one_that_will_not_is_killed_with_all_that_it_started(tmp_path: Path) ->
             assert alive(*found) == found
             run.runner.cancel("Enough.")
 
-    assert run.run(cancel) == INTERRUPTED
+    assert run.run(cancel, 15) == INTERRUPTED
     until(lambda: not alive(*found), 5)
     assert len(found) == 2 and run.heard()[-2:] == [("one", "cancelled"), ("", "cancelled")]
 
@@ -203,7 +203,7 @@ def test_cancelled_between_two_tries(tmp_path: Path, monkeypatch: pytest.MonkeyP
         if any("Try 1 of 2" in event["text"] for event in run.events):
             run.runner.cancel("Enough.")
 
-    assert run.run(cancel) == INTERRUPTED
+    assert run.run(cancel, 15) == INTERRUPTED
     assert run.heard() == [("", "started"), ("one", "started"), ("", "cancelled")]
 
 
@@ -250,7 +250,7 @@ def test_one_that_prints_faster_than_anybody_reads_ends_when_it_shall(
         if (tmp_path / "status.one.log").stat().st_size > 10_000_000 and run.runner._try.ending == "":
             run.runner.cancel("Enough.")
 
-    assert run.run(cancel) == INTERRUPTED
+    assert run.run(cancel, 15) == INTERRUPTED
     assert run.heard("cancelled") == [("one", "cancelled"), ("", "cancelled")]
 
 
