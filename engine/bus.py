@@ -158,6 +158,9 @@ class Server:
 
     def __init__(self, port: int = 0):
         self._socket = _socket(zmq.ROUTER)
+        # ZeroMQ still speaks its oldest protocol, in which an HTTP request can be made to say anything: any page in a
+        # browser on this machine could stop the engine. With a domain, even without anybody who judges it, it does not.
+        self._socket.setsockopt(zmq.ZAP_DOMAIN, b"utsushi")
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self.rejected = 0
