@@ -175,3 +175,34 @@ def test_an_engine_that_ends_by_itself_ends_the_run_with_a_sentence(
     assert main.main(["stress", "--seconds", "2"]) == Exit.FAILED
     said = capsys.readouterr().err
     assert "ended by itself" in said and "Logs and counts lie in" in said
+
+
+WITHOUT_R4 = """
+import sys
+from importlib import abc, util
+SECOND_LOOK = "if self._words[at >> 3] != 2 * seq:  # R4"
+class Finder(abc.MetaPathFinder, abc.Loader):
+    def find_spec(self, name, path, target=None):
+        if name != "engine.ring_reader":
+            return None
+        sys.meta_path.remove(self)
+        self.place = util.find_spec(name).origin
+        return util.spec_from_loader(name, self)
+    def exec_module(self, module):
+        text = open(self.place, encoding="utf-8").read()
+        assert text.count(SECOND_LOOK) == 1
+        exec(compile(text.replace(SECOND_LOOK, "if False:  #"), self.place, "exec"), vars(module))
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_a_reader_without_its_second_look_at_the_mark_is_seen(
+    stress: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one guard that no lie can stand in for: here real pictures are torn, by a writer that is too quick."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_R4, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
+    code, report = stress("--seconds", "2", "--fps", "0", "--size", "640x360", "--readers", "1")
+    assert code == Exit.NOT_PROVEN and report["totals"]["torn"] > 0
+    assert "torn" in wrong(report, "source", "reader-1")
+    assert wrong(report, "source", "TouchDesigner") == ""  # the bridge's reader still looks twice

@@ -22,7 +22,7 @@ body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sa
   max-width: 960px; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0.2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 0.5rem; }
 h3 { font-size: 0.95rem; font-weight: 600; margin: 1rem 0 0; }
-p { margin: 0.4rem 0; } .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
+h3 .soft { font-weight: 400; } p { margin: 0.4rem 0; } .soft, figcaption { color: var(--soft); font-size: 0.9rem; }
 .verdict { border-left: 5px solid var(--good); font-size: 1.05rem; padding: 0.3rem 0 0.3rem 0.8rem; }
 .verdict.bad { border-color: var(--bad); }
 .good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
@@ -113,7 +113,7 @@ def _latency(report: dict[str, Any]) -> str:
     for name, hop in report["hops"].items():
         marks = {"p50": hop["p50"], "p99": hop["p99"]}
         figures = ", ".join(f"{mark} {ms:.3g} ms" if ms < 100 else f"{mark} {ms:.0f} ms" for mark, ms in marks.items())
-        caption = f"<h3>{escape(name)} <span class='soft'>{hop['since']}: {figures}</span></h3>"
+        caption = f"<h3>{escape(name)} <span class='soft'>{hop['since']}<br>{figures}</span></h3>"
         charts.append(f"<div>{caption}{plots.histogram(hop['bins'], marks)}</div>")
     return f"<h2>Latency of each hop</h2>\n<div class='pair'>{''.join(charts)}</div>"
 

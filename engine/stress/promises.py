@@ -106,7 +106,7 @@ def _gone(report: dict[str, Any]) -> Promise:
 def _flat(report: dict[str, Any]) -> Promise:
     text = "memory, descriptors and shared memory are flat"
     slopes = [budget for budget in report["budgets"] if budget["name"] in GROWTH]
-    seen = ", ".join(f"{b['name'].removesuffix('_growth').replace('_', ' ')} {b['measured']:+.1%}"
+    seen = ", ".join(f"{b['name'].removesuffix('_growth').replace('_', ' ')} {b['measured'] + 0.0:+.1%}"
                      for b in slopes if b["measured"] is not None)  # fmt: skip
     if any(budget["verdict"] == budgets.MISSED for budget in slopes):
         return Promise("P8", text, BROKEN, seen)
