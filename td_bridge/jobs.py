@@ -132,9 +132,10 @@ class JobClient:
 
     def poll(self) -> None:
         """Call back for what is new. Once per frame; costs a few microseconds while nothing is."""
-        if not self.busy:
-            return
         ended = self._process is not None and self._process.poll() is not None
+        if not self.busy:
+            self._process = None if ended else self._process  # asked until it has gone, or it would stay as a zombie
+            return
         now = time.monotonic()
         if self._deliver():
             self._pulled = now  # while messages come, the file holds nothing else

@@ -16,6 +16,7 @@ from typing import Any
 import fake_engine  # noqa: F401  (puts the bridge on the path)
 import job_tables
 import jobs
+import psutil
 import pytest
 from engine_kit import until
 
@@ -320,6 +321,7 @@ def test_a_job_runs(client: jobs.JobClient) -> None:
 
     stages = [*STAGES, ["one", "tell", "words", "two"], ["two", "tell", "", ""]]
     job = client.start(stages, TELL, COMMANDS, notify=f"127.0.0.1:{receiver.getsockname()[1]}")
+    runner = client._process.pid
     with pytest.raises(jobs.JobError, match="still running"):
         client.start(stages, TELL, COMMANDS)
     calls = run(client, receive)
@@ -330,6 +332,8 @@ def test_a_job_runs(client: jobs.JobClient) -> None:
         ("onStart", "two"), ("onLog", "two"), ("onDone", "two"), ("onDone", ""),
     ]  # fmt: skip
     assert "hello 日本" in calls[2][2]
+    until(lambda: client.poll() or client._process is None, 20)
+    assert not psutil.pid_exists(runner), "nor is it a zombie"
     assert client.start([*STAGES, ["one", "tell", "", ""]], TELL, COMMANDS) != job, "the next one"
     run(client)
 
