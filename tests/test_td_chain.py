@@ -168,12 +168,14 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
     folder = tmp_path_factory.mktemp("show")
+    others = psutil.Process().children(recursive=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UTSUSHI_HOME", str(folder / "home"))
         show = Show(folder)
         yield show
         show.desk.close()
-        _, left = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=20)
+        ours = [process for process in psutil.Process().children(recursive=True) if process not in others]
+        _, left = psutil.wait_procs(ours, timeout=20)
     assert left == [], "what was started here ends with TouchDesigner"
 
 
@@ -269,7 +271,8 @@ def test_a_run_that_is_cancelled_leaves_nothing_alive_and_no_half_file(show: Sho
     show.run([row for row in STAGES if row[0] not in ("clip", "prepare")])
     half = ran.folder / "poses.jsonl.part"
     show.frames_until(lambda: half.exists() and half.stat().st_size)
-    family = psutil.Process().children(recursive=True)
+    runner = psutil.Process(show.desk.alive.jobs._process.pid)
+    family = [runner, *runner.children(recursive=True)]
     assert len(family) >= 4, "the runner, an engine and its nodes"
     show.desk.press("Canceljobs")
     show.frames_until(show.has_ended)
