@@ -11,18 +11,17 @@ from typing import Any
 
 import pytest
 import ring_kit
-from engine_kit import Engine, leftovers
+from engine_kit import Engine, end, leftovers
 from fake_engine import FakeEngine, RingReader, new_name, ring_reader
 from wine_kit import Windows
 
 from engine import ring
 from engine.ring_writer import RingWriter
-from engine.session import Session
 from engine.shm import Segment
 
 
 @pytest.fixture
-def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Engine]]:
+def launch(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
     engines: list[Engine] = []
 
     def launch(nodes: str, mode: str = "live", *arguments: str, **how: Any) -> Engine:
@@ -31,11 +30,7 @@ def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
     yield launch
     for engine in engines:
-        if engine.process.poll() is None:
-            engine.process.kill()
-            engine.process.wait()
-            monkeypatch.setenv("UTSUSHI_HOME", str(tmp_path / "home"))
-            Session(engine.name).close()  # sweeps what the killed one has left
+        end(engine)
     if engines and engines[-1].process.returncode != -signal.SIGKILL:
         assert leftovers(engines[-1].name) == []
 

@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.directory import Directory
 from engine.errors import SegmentError
 from engine.process import ROOT
 from engine.ring_reader import Policy
+from engine.session import Session
 from engine.stream import StreamReader
 
 PROGRAM = "import sys; from engine.main import main; sys.exit(main(sys.argv[1:]))"
@@ -101,6 +104,16 @@ def until(condition: Callable[[], Any], seconds: float, engine: Engine | None = 
     while not condition():
         assert time.monotonic() < deadline, engine.output if engine else "it never came to that"
         time.sleep(0.01)
+
+
+def end(engine: Engine) -> None:
+    """At the end of a test, also of one that failed: nobody is left running and nothing lying about."""
+    if engine.process.poll() is None:
+        engine.process.kill()
+        engine.process.wait()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("UTSUSHI_HOME", str(engine.folder / "home"))
+            Session(engine.name).close()  # sweeps what the killed one has left
 
 
 def leftovers(name: str = NAME) -> list[str]:

@@ -132,8 +132,9 @@ def test_the_performer_moves_and_everything_is_counted(demo: Callable[..., Demo]
     assert 0.01 < (red - blue > 60).mean() < 0.2, "the performer's orange shirt is there"
 
 
-@pytest.mark.parametrize("victim", NODES)
-def test_a_killed_node_returns_and_the_picture_never_stops(demo: Callable[..., Demo], victim: str) -> None:
+def test_a_killed_performer_returns_and_the_picture_never_stops(demo: Callable[..., Demo]) -> None:
+    """The slowest to come back; test_fault_points.py kills all kinds."""
+    victim = "performer"
     running = demo()
     running.wait_until_running()
     viewer = Viewer()
@@ -146,11 +147,12 @@ def test_a_killed_node_returns_and_the_picture_never_stops(demo: Callable[..., D
         assert time.monotonic() < killed + 30
     running.wait_until_running(viewer.look)
     print(f"{victim} was back after {time.monotonic() - killed:.2f} s")
-    viewer.look_for(1.0)
+    while viewer.reader.state != "LIVE":
+        viewer.look()
+        assert time.monotonic() < killed + 60, viewer.reader.message
     after = running.pids()
     assert [a == b for a, b in zip(before, after, strict=True)] == [name != victim for name in NODES]
     assert viewer.seqs == sorted(set(viewer.seqs))
-    assert viewer.reader.state == "LIVE"
     assert np.asarray(viewer.reader.array).any()
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(30) == Exit.OK, running.log.read_text()

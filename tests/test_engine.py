@@ -55,36 +55,6 @@ def test_ctrl_c_or_a_polite_kill_ends_everything_in_order(
     assert leftovers() == [] and "killed" not in engine.output
 
 
-@pytest.mark.parametrize("victim", [0, 1, 2])
-def test_a_killed_node_comes_back_and_nobody_else_notices(
-    launch: Callable[..., Engine], tmp_path: Path, victim: int
-) -> None:
-    engine = launch(chain(tmp_path))
-    until(lambda: engine.running(), 20, engine)
-    until(lambda: len(seen(tmp_path)) > 5, 20, engine)
-    before = engine.pids()
-    os.kill(before[victim], signal.SIGKILL)
-    until(lambda: engine.node(victim)["restarts"] == 1 and engine.running(), 20, engine)
-    count = len(seen(tmp_path))
-    until(lambda: len(seen(tmp_path)) > count + 5, 20, engine)
-    after = engine.pids()
-    assert [a == b for a, b in zip(before, after, strict=True)] == [index != victim for index in range(3)]
-    sequence = [row[0] for row in seen(tmp_path)]
-    assert sequence == sorted(set(sequence)) and not any(row[3] for row in seen(tmp_path))
-    assert engine.stop() == Exit.OK
-
-
-def test_nothing_outlives_a_killed_supervisor(launch: Callable[..., Engine], tmp_path: Path) -> None:
-    engine = launch(chain(tmp_path))
-    until(lambda: engine.running(), 20, engine)
-    pids = engine.pids()
-    engine.process.kill()
-    until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 5, engine)
-    again = launch(chain(tmp_path), "live", "--seconds", "2")
-    assert again.wait() == Exit.OK, again.output
-    assert leftovers() == []
-
-
 def test_a_second_start_is_told_who_runs(launch: Callable[..., Engine], tmp_path: Path) -> None:
     first = launch(chain(tmp_path))
     until(lambda: first.running(), 20, first)
@@ -92,31 +62,6 @@ def test_a_second_start_is_told_who_runs(launch: Callable[..., Engine], tmp_path
     assert second.wait() == Exit.ALREADY_RUNNING
     assert f"process {first.process.pid}" in second.output
     assert first.running() and first.stop() == Exit.OK
-
-
-@pytest.mark.parametrize("how", ["hang_in_step", "exit_0"])
-def test_a_node_that_hangs_or_leaves_is_replaced(launch: Callable[..., Engine], tmp_path: Path, how: str) -> None:
-    engine = launch(chain(tmp_path, f"how: {how}, step_timeout: 1"))
-    until(lambda: engine.node(1)["restarts"] == 1 and engine.running(), 30, engine)
-    epochs = lambda: {row[1] for row in seen(tmp_path)}  # noqa: E731
-    until(lambda: epochs() == {1, 2}, 20, engine)
-    assert engine.stop() == Exit.OK
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="Windows cannot stop a process by a signal")
-def test_a_node_that_was_frozen_is_replaced_and_its_zombie_writes_nothing(
-    launch: Callable[..., Engine], tmp_path: Path
-) -> None:
-    engine = launch(chain(tmp_path, "how: not, step_timeout: 1"))
-    until(lambda: engine.running() and len(seen(tmp_path)) > 5, 20, engine)
-    os.kill(engine.pids()[1], signal.SIGSTOP)
-    until(lambda: engine.node(1)["restarts"] == 1 and engine.running(), 20, engine)
-    count = len(seen(tmp_path))
-    until(lambda: len(seen(tmp_path)) > count + 5, 20, engine)
-    sequence = [row[0] for row in seen(tmp_path)]
-    assert sequence == sorted(set(sequence)) and not any(row[3] for row in seen(tmp_path))
-    assert "b hung" in engine.output
-    assert engine.stop() == Exit.OK
 
 
 def test_a_step_that_fails_once_is_forgiven(launch: Callable[..., Engine], tmp_path: Path) -> None:
@@ -134,21 +79,6 @@ def test_a_node_that_always_fails_is_tried_again_with_its_last_words_shown(
     until(lambda: engine.node(1)["restarts"] >= 2, 30, engine)
     assert engine.running("a", "c")
     assert "b exited with code 20" in engine.output and "b | " in engine.output
-    assert engine.stop() == Exit.OK
-
-
-def test_a_node_that_ignores_stop_is_killed_and_the_engine_ends(launch: Callable[..., Engine], tmp_path: Path) -> None:
-    engine = launch(chain(tmp_path, "how: ignore_stop"))
-    until(lambda: len(seen(tmp_path)) == 5, 20, engine)
-    pids = engine.pids()
-    assert engine.stop() == Exit.OK
-    assert not any(psutil.pid_exists(pid) for pid in pids)
-
-
-def test_a_start_that_never_ends_is_ended(launch: Callable[..., Engine], tmp_path: Path) -> None:
-    engine = launch(chain(tmp_path, "how: hang_in_setup, startup_timeout: 1"))
-    until(lambda: engine.node(1)["restarts"] >= 1, 30, engine)
-    assert "b was not ready within 1 s: killed" in engine.output
     assert engine.stop() == Exit.OK
 
 

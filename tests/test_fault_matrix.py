@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from engine_kit import NAME, Engine, leftovers, until
+from engine_kit import NAME, Engine, end, leftovers, until
 from watch_kit import FLAGGED, Watcher, deadline_s, uniform
 
 from engine import bus
@@ -77,11 +77,14 @@ class Show:
 @pytest.fixture(scope="module")
 def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
     engine = Engine(tmp_path_factory.mktemp("show"), NODES)
-    show = Show(engine)
-    yield show
-    show.close()
-    code = engine.stop()
-    assert (code, leftovers()) == (Exit.OK, []), engine.output
+    try:
+        show = Show(engine)
+        yield show
+        show.close()
+        code = engine.stop()
+        assert (code, leftovers()) == (Exit.OK, []), engine.output
+    finally:
+        end(engine)
 
 
 def test_the_first_start_shows_the_card_until_all_are_there(show: Show) -> None:

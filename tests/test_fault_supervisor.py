@@ -9,12 +9,13 @@ from __future__ import annotations
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from engine_kit import NAME, PROGRAM, Engine, leftovers, until
+from engine_kit import NAME, PROGRAM, Engine, end, leftovers, until
 from fake_engine import RingReader
 from test_fault_matrix import alive
 
@@ -69,6 +70,20 @@ class Bridge:
 
 
 @pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
+    """Engines, one after the other; what one leaves is the next one's to clean up."""
+    engines: list[Engine] = []
+
+    def start(nodes: str = NODES, **how: Any) -> Engine:
+        engines.append(Engine(tmp_path, nodes, **how))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        end(engine)
+
+
+@pytest.fixture
 def bridge() -> Iterator[Bridge]:
     bridge = Bridge()
     yield bridge
@@ -80,18 +95,18 @@ def run_to_live(engine: Engine, bridge: Bridge) -> None:
 
 
 def test_killed_while_it_starts_runs_and_stops_it_leaves_nothing_that_the_next_one_minds(
-    tmp_path: Path, bridge: Bridge
+    start: Callable[..., Engine], bridge: Bridge
 ) -> None:
     for name, number in DIE_IN.values():
         dying = textwrap.dedent(DYING).format(name=name, number=number) + PROGRAM
-        engine = Engine(tmp_path, NODES, program=dying)
+        engine = start(program=dying)
         until(lambda engine=engine: bridge.look() and engine.process.poll() is not None, 30, engine)
         assert engine.process.returncode == -signal.SIGKILL, engine.output
         assert bridge.look() == "WAITING" and leftovers()
         with pytest.raises((NotReady, SegmentMissing)):
             Directory.attach(NAME)
     for stopping in (False, True):
-        engine = Engine(tmp_path, NODES)
+        engine = start()
         run_to_live(engine, bridge)
         processes = [psutil.Process(pid) for pid in engine.pids()]
         if stopping:
@@ -101,7 +116,7 @@ def test_killed_while_it_starts_runs_and_stops_it_leaves_nothing_that_the_next_o
         engine.process.wait()
         until(lambda processes=processes: bridge.look() and not any(map(alive, processes)), 5, engine)
         assert bridge.reader.array is not None and leftovers()
-    engine = Engine(tmp_path, NODES.replace("fault: hangs", "fault: none"))
+    engine = start(NODES.replace("fault: hangs", "fault: none"))
     run_to_live(engine, bridge)
     assert engine.stop() == Exit.OK, engine.output
     assert leftovers() == []

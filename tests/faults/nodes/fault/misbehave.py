@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
 from typing import Literal
 
 from engine.errors import BadInput
@@ -16,8 +13,7 @@ from engine.node import Image, Latest, Node, NodeConfig, live
 class Misbehave(Node):
     class Config(NodeConfig):
         how: Literal[
-            "not", "bad_input", "hang_in_setup", "hang_in_step", "exit_0", "sys_exit", "raise", "raise_once",
-            "ignore_stop", "refuse_settings",
+            "not", "bad_input", "sys_exit", "raise", "raise_once", "refuse_settings",
         ] = live("not", "what it does wrong")  # fmt: skip
         after: int = 5
 
@@ -28,8 +24,6 @@ class Misbehave(Node):
         self.steps = 0
         if self.config.how == "bad_input":
             raise BadInput("There is no such thing. Choose another.")
-        if self.config.how == "hang_in_setup":
-            time.sleep(1000)
 
     def configured(self) -> None:
         if self.config.how == "refuse_settings":
@@ -46,16 +40,9 @@ class Misbehave(Node):
 
     def _misbehave(self, first_life: bool) -> None:
         match self.config.how:
-            case "hang_in_step" if first_life:
-                time.sleep(1000)
-            case "exit_0" if first_life:
-                os._exit(0)
             case "sys_exit" if first_life:
                 sys.exit("as the test wished")
             case "raise":
                 raise ValueError("as the test wished")
             case "raise_once" if self.steps == self.config.after + 1:
                 raise ValueError("as the test wished")
-            case "ignore_stop":
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                time.sleep(1000)
