@@ -163,6 +163,6 @@ def poisoned(array: np.ndarray) -> bool:
 
 
 def deadline_s(startup: float, step: float, failures: int = 1) -> float:
-    """Within which a node that dies or hangs is back, by its config (and what a busy machine adds)."""
+    """Within which a node that dies or hangs is back, by its config; three times that, for machines with more to do."""
     delays = sum(decide.delay_ns(number) for number in range(1, failures + 1)) / SECOND
-    return step + delays + startup + 5
+    return 3 * (step + delays + startup + 3)
