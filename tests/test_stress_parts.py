@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from engine.process import ROOT
 from engine.stress import books, budgets, graph, main, measure, page, pattern, promises
 from engine.stress.checker import Checker
 from engine.stress.tally import BYTES, Tally
+from nodes.stress.source import Source
 
 SHAPE = (6, 8, 4)
 
@@ -91,6 +93,17 @@ def test_a_kill_at_any_moment_leaves_counts_that_belong_together(tmp_path: Path)
         assert len(counts) == 1
         last = counts.pop()
     assert os.path.getsize(tmp_path / "t") == BYTES
+
+
+def test_a_source_that_died_with_its_last_frame_still_tells_that_it_is_done(tmp_path: Path) -> None:
+    source = Source()
+    source.config = Source.Config(tally=str(tmp_path / "t"), frames=10)
+    source.outs = {"image": SimpleNamespace(published=10)}  # type: ignore[dict-item]
+    source.setup()
+    source.tally.counts |= {"begun": 10, "done": 9, "number": 9}
+    source.step()
+    told = Tally(tmp_path / "t").read()
+    assert (told["number"], told["begun"], told["done"]) == (10, 10, 9)
 
 
 # --- the checker ---
@@ -312,7 +325,7 @@ def a_report(**different: Any) -> dict[str, Any]:
         "samples": [{"at_s": float(i), "steps": {"a": 10 * i}, "restarts": {"a": i // 2}, **sample} for i in range(3)],
         "faults": [{"kind": "kill", "target": "a", "at_s": 0.5, "ended_s": 1.0, "restarts": 1, "back_s": 0.5,
                     "limit_s": 60.0, "up_s": 0.4, "note": "<hostile>"}],
-        "restarts": {"a": 1}, "writers": books.as_dicts([books.Writer("s", "a", 100, 103, 100, 100)]),
+        "restarts": {"a": 1}, "down": [], "writers": books.as_dicts([books.Writer("s", "a", 100, 103, 100, 100)]),
         "readers": books.as_dicts([READER]), "totals": books.totals([READER]), "rejected": 5, "visits": 1,
         "hops": {"s → b": {"since": "since publication", "count": 3, "p50": 0.2, "p95": 0.4, "p99": 1.0, "max": 1.2,
                            "bins": [[0.2, 2], [1.0, 1]]}},
@@ -342,6 +355,7 @@ TORN = replace(READER, own=own(torn=1), wrong=["1 torn"])
         ({"budgets": budgets.judge({"writer_pace": 0.2})}, "P3", 6),
         ({"readers": books.as_dicts([TORN])}, "P4", 5),
         ({"restarts": {"a": 2}}, "P5", 6),
+        ({"down": ["a"]}, "P5", 6),
         ({"viewers": [{"stream": "s", "polls": 100, "empty": 1, "seen": 9}]}, "P6", 6),
         ({"left_behind": ["utsu_x_dir"]}, "P7", 6),
         ({"budgets": budgets.judge({"memory_growth": {"growth": 1, "least": 0.9, "most": 1.1}})}, "P8", 6),

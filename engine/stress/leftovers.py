@@ -19,6 +19,7 @@ def leftovers(engine: str) -> list[str]:
 
 def orphan_check(config: configs.Config, folder: Path) -> dict[str, Any]:
     """Kill a supervisor, and start again: does anything live on, does anything need cleaning?"""
+    print("The supervisor of a second engine is killed, and a third one started.", flush=True)
     with Show(config, folder, 0) as show:
         show.wait_for_start()
         nodes = list(show.processes().values())

@@ -72,13 +72,15 @@ def _back(report: dict[str, Any]) -> Promise:
     tried = [fault for fault in report["faults"] if fault["limit_s"] is not None]
     late = [fault for fault in tried if fault["back_s"] is None or fault["back_s"] > fault["limit_s"]]
     caused, all_of_them = sum(fault["restarts"] for fault in report["faults"]), sum(report["restarts"].values())
-    if not tried and not all_of_them:
+    if not tried and not all_of_them and not report["down"]:
         return Promise("P5", text, NOT_TRIED, "no node was killed or stopped for long")
     slowest = max((fault["back_s"] or 0 for fault in tried), default=0)
     seen = f"{len(tried) - len(late)} of {len(tried)} came back in time, the slowest after {slowest:.1f} s"
     if all_of_them > caused:
         seen += f"; {all_of_them - caused} restarts had no fault of ours as their cause"
-    return Promise("P5", text, _verdict(not late and all_of_them <= caused), seen)
+    if report["down"]:
+        seen += f"; not back at the end: {', '.join(report['down'])}"
+    return Promise("P5", text, _verdict(not late and all_of_them <= caused and not report["down"]), seen)
 
 
 def _shown(report: dict[str, Any]) -> Promise:

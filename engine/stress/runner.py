@@ -23,6 +23,7 @@ from engine.stress.show import Show
 from engine.stress.tally import Tally
 from engine.stress.visitor import Visitor
 
+BACK_S = 120.0  # how long a node may take to come back after the last fault: the slowest retry and a start
 QUIET_S = 30.0  # how long frames under way may take to arrive
 IDLE_S = 2.0
 
@@ -69,6 +70,7 @@ class Run:
         finally:
             chaos.close()
         seconds = (now_ns() - chaos.began_ns) / 1e9
+        down = [name for name in show.names if not show.lively(name)]
         quiet = self._make_quiet(show)
         counts = {name: tally.read() for name, tally in self.tallies.items()}
         writers, readers = books.audit(show, counts, quiet)
@@ -81,7 +83,8 @@ class Run:
         faults = [asdict(fault) for fault in chaos.faults]
         start = {"engine_s": start_up_s, "yardstick_s": yardstick_s}
         return {
-            "seconds": seconds, "start_up": start, "samples": sampler.samples, "faults": faults, "restarts": restarts,
+            "seconds": seconds, "start_up": start, "samples": sampler.samples, "faults": faults,
+            "restarts": restarts, "down": down,
             "writers": books.as_dicts(writers), "readers": books.as_dicts(readers), "totals": books.totals(readers),
             "hops": ages, "idle_cpu": idle, "rejected": figures.get("control", {}).get("rejected"),
             "visits": len(self.visits), "viewers": self._screens(), "engine_exit": exit_code,
@@ -97,7 +100,7 @@ class Run:
         while True:
             if not show.alive:
                 raise EngineError(f"The engine ended by itself during the run. {show.last_words()}")
-            done = self.tallies[self.source].read()["done"]
+            done = self.tallies[self.source].read()["number"]
             over = now_ns() >= until_ns or 0 < self.options.frames <= done
             if over and not chaos.busy:
                 break
@@ -106,8 +109,9 @@ class Run:
             if self.line.due():
                 self.line.show(self._progress(chaos, done))
             time.sleep(0.005)
-        if not show.until(show.lively, 120):
-            raise EngineError(f"Not every node came back after the last fault. {show.last_words()}")
+        self.line.done()
+        print("The load is over; the nodes are paused one after the other, until no frame is under way.", flush=True)
+        show.until(show.lively, BACK_S)
         sampler.turn()
 
     def _progress(self, chaos: Chaos, done: int) -> str:

@@ -32,6 +32,8 @@ BYTES = 8 * (AGES + BINS + layout.HISTOGRAM_BINS)
 class Tally:
     """One writer; whoever opens the file sees its counts. The file is made where there is none.
 
+    A source's `number` is how many frames it has published; unlike `done`, it makes up for those that it died with.
+
     ages: how old each frame was when it was handed over, since its publication.
     """
 

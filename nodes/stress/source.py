@@ -38,7 +38,11 @@ class Source(Node):
         pattern.require_size(*self.config.size)
 
     def step(self) -> None:
+        counts = self.tally.counts
         if self.config.frames and self.out.published >= self.config.frames:
+            if counts["number"] != self.out.published:  # a predecessor died with the last one
+                counts["number"] = self.out.published
+                self.tally.store()
             time.sleep(LONGEST_WAIT_S)
             return
         if self.pacer is not None:
@@ -48,10 +52,10 @@ class Source(Node):
             time.sleep(left)
             self.pacer.advance()
         width, height = self.config.size
-        counts = self.tally.counts
         with self.out.begin((height, width, 4), np.uint8, pixel_format="RGBA") as slot:
             counts["begun"] += 1
             self.tally.store()
             pattern.draw(slot.array, self.out.published + 1)
         counts["done"] += 1
+        counts["number"] = self.out.published
         self.tally.store()

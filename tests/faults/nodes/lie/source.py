@@ -39,4 +39,5 @@ class Source(Node):
         if number % EVERY or self.config.how != "forgets":
             self.tally.counts["begun"] += 1
             self.tally.counts["done"] += 1
+            self.tally.counts["number"] = self.out.published
             self.tally.store()
