@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from engine import clock
 from engine.clock import Pacer
+from engine.process import ROOT
 
 MS = 1_000_000
 
@@ -41,3 +44,13 @@ def test_ticks_missed_in_a_stall_are_skipped_and_the_step_is_kept(
 
 def test_a_rate_that_no_whole_number_of_nanoseconds_fits_is_kept_to_the_nearest(time: list[int]) -> None:
     assert Pacer(60).period_ns == 16_666_667
+
+
+def test_only_names_and_ages_of_files_come_from_the_wall_clock() -> None:
+    """So a clock that is set, by an hour or by a second, changes nothing that runs."""
+    asks = re.compile(r"\btime\.time(_ns)?\b|\bdatetime\b")
+    folders = [ROOT / name for name in ("engine", "nodes", "td_bridge")]
+    files = [path for folder in folders for path in folder.rglob("*.py") if asks.search(path.read_text("utf-8"))]
+    assert {path.relative_to(ROOT).as_posix() for path in files} <= {
+        "engine/clock.py", "engine/jobs/kept.py", "nodes/generator/backends/cache.py", "nodes/output/recorder.py",
+    }  # fmt: skip

@@ -85,7 +85,7 @@ def die_and_come_back(engine: Engine, watcher: Watcher, deaths: Deaths) -> None:
                 client.send(bus.Set(node=node, values={}, version=0))  # a word from a person ends the back-off
         return all(watcher.frames[stream] and watcher.newest(stream).seq > max(dead) for stream, dead in deaths.items())
 
-    watcher.wait(survived, 200)
+    watcher.wait(survived, 120)
     watcher.wait(lambda: engine.running() and watcher.live())
     client.close()
     for stream, dead in deaths.items():
