@@ -101,6 +101,7 @@ class Exploration:
             yield from self._drains(state, thread)
             yield from self._deaths(state, thread)
             yield from self._restarts(state, thread)
+        yield from self._stops(state)
 
     def _unseen(self, thread: int, node: Node) -> bool:
         kind = node.op[0]
@@ -149,14 +150,31 @@ class Exploration:
             yield f"{self.scene.threads[thread].name}: killed", self._settle(dead, thread)
 
     def _restarts(self, state: State, thread: int) -> Iterator[tuple[str, State]]:
-        if state.nodes[thread] is None and not state.views[thread].queue:
-            for begun, writes, epoch in self.scene.restart(thread, state.epoch):
-                again = self._with(state, thread, self.machine.root(*begun), fresh(state.memory))
-                for word, value in writes.items():
-                    again = self._effect(again, thread, self.words[word], value)
-                yield f"{self.scene.threads[thread].name}: started", self._settle(
-                    again._replace(epoch=epoch), thread
-                )
+        if state.nodes[thread] is not None or state.views[thread].queue:
+            return  # of a process that has died nothing waits any more
+        found = self.scene.restart(thread, state.epoch, lambda word: newest(state.memory, self.words[word]))
+        if found is None:
+            return
+        start, words = found
+        state = self._with(state, thread, self.machine.root(*start), fresh(state.memory))
+        for word, value in words.items():
+            state = self._effect(state, thread, self.words[word], value)
+        if not thread:
+            past = state.past
+            restored = words.get("0.head", 0)
+            if restored > (past.published[-1][0] if past.published else 0):
+                past = past._replace(published=(*past.published, (restored, state.epoch)))
+            state = state._replace(epoch=state.epoch + 1, past=past)
+        yield f"{self.scene.threads[thread].name}: started", self._settle(state, thread)
+
+    def _stops(self, state: State) -> Iterator[tuple[str, State]]:
+        """The writer stops for a while, and is taken for dead."""
+        node = state.nodes[0]
+        if node is not None and state.epoch == 1 and self.scene.stops(node):
+            stopped = self._with(state, len(state.nodes) - 1, node, state.views[0])
+            dead = self._with(stopped, 0, None, fresh(state.memory))
+            for label, following in self._restarts(dead, 0):
+                yield f"writer: stopped, and {label}", following
 
     # --- one step ---
 
@@ -205,7 +223,7 @@ class Exploration:
     def _check_newest(self, state: State) -> None:
         """A reader that is left alone gets the newest frame, at whatever instant the others have stopped."""
         for thread, node in enumerate(state.nodes):
-            if node is not None and self.scene.threads[thread].reads and node is self._rest(node):
+            if node is not None and self.scene.threads[thread].reads and not node.steps:
                 now = self._at_rest(state)
                 expected = now[self.words["0.head"]]
                 known = self._alone.get((node, now))
@@ -223,14 +241,11 @@ class Exploration:
                 now[word] = value
         return tuple(now)
 
-    def _rest(self, node: Node) -> Node:
-        return self.machine.root(*node._start) if not node._sent else None  # type: ignore[return-value]
-
     def _left_alone(self, node: Node, memory: list) -> int:
         """The newest number that a reader gets which runs alone from here, until it finds nothing new."""
         newest_seq, came = 0, set()
         while node not in came:
-            if not node._sent:
+            if not node.steps:
                 came.add(node)
             kind, *about = node.op
             result = None

@@ -30,13 +30,27 @@ FENCE: Op = ("fence",)
 
 
 class Node:
-    """One state: the operation that comes next. Nodes are compared by identity, so they hash fast."""
+    """One state: the operation that comes next, and the one before. Nodes are compared by identity and so hash fast."""
 
-    __slots__ = ("_children", "_machine", "_sent", "_start", "op")
+    __slots__ = ("_children", "_machine", "_sent", "_start", "before", "op")
 
-    def __init__(self, machine: Machine, start: tuple, sent: tuple, op: Op):
-        self._machine, self._start, self._sent, self.op = machine, start, sent, op
+    def __init__(self, machine: Machine, start: tuple, sent: tuple, op: Op, before: Op):
+        self._machine, self._start, self._sent, self.op, self.before = machine, start, sent, op, before
         self._children: dict[Any, Node] = {}
+
+    @property
+    def name(self) -> str:
+        return self._start[0]
+
+    @property
+    def steps(self) -> int:
+        """How many operations of its program lie behind it."""
+        return len(self._sent)
+
+    @property
+    def root(self) -> tuple:
+        """What its program was started with."""
+        return self._start
 
     def after(self, result: Any) -> Node:
         """The state in which the operation has had this result."""
@@ -65,13 +79,13 @@ class Machine:
 
     def node(self, start: tuple, sent: tuple) -> Node:
         method: Callable[..., Program] = getattr(self._programs, start[0])
-        program = method(*start[1:])
+        program, before = method(*start[1:]), ("start",)
         try:
             op = next(program)
             for result in sent:
-                op = program.send(result)
+                before, op = op, program.send(result)
         except StopIteration as end:
             if isinstance(end.value, tuple):
                 return self.root(*end.value)
             op = ("end", end.value)
-        return Node(self, start, sent, op)
+        return Node(self, start, sent, op, before)

@@ -23,10 +23,8 @@ Part = Generator[Op, Any, Any]
 class Programs:
     """slots: of each ring. lines: how many readers are counted in the ring. attempts: of a Latest reader."""
 
-    def __init__(self, slots: int, lines: int = 0, lossless: bool = False, grows: bool = False, attempts: int = 2,
-                 without: str = ""):  # fmt: skip
-        self.slots, self.lines, self.lossless, self.grows = slots, lines, lossless, grows
-        self.attempts, self.without = attempts, without
+    def __init__(self, slots: int, lines: int = 0, lossless: bool = False, attempts: int = 2, without: str = ""):
+        self.slots, self.lines, self.lossless, self.attempts, self.without = slots, lines, lossless, attempts, without
 
     def _fence(self, name: str) -> Part:
         if name != self.without:
@@ -38,7 +36,7 @@ class Programs:
     # --- the writer ---
 
     def resume(self, ring: int, epoch: int, plan: tuple, last: int = 0, ordinal: int = 0) -> Program:
-        """W0. plan: the frames to write: "small", "large" (it fits only ring 1), "abandoned", "end" of all.
+        """W0. plan: the frames to write: "small", "large" (it fits only a grown ring), "abandoned", "end" of all.
 
         last, ordinal: how far this same process has come in the ring before.
         """
@@ -70,17 +68,13 @@ class Programs:
             yield from self._fence("fence before the end")
             yield store(f"{ring}.ended", 1)
             return "finished"
-        me = (ring, epoch, plan)
         seq = last + 1
         if seq % self.slots == head % self.slots and self.without != "W0 leaves the newest alone":
             seq += 1
         if self.lossless and not (yield from self._all_read(ring, seq - self.slots)):
-            return ("frame", *me, last, head, ordinal)
+            return ("frame", ring, epoch, plan, last, head, ordinal)
         if self.without not in ("W1 before W2", "W1") and (yield load(f"{ring}.granted")) != epoch:
             return "fenced off"
-        if plan[0] == "large" and ring == 0:
-            yield store("request", 1)
-            return ("wait", *me, last, head, ordinal)
         if self.without != "W2":
             yield store(self._at(ring, "mark", seq), 2 * seq - 1)
         yield note("begun", ring, seq, epoch)
@@ -100,15 +94,15 @@ class Programs:
             yield store(*steps[step])
             if step == "W5":
                 yield note("published", seq, epoch)
-            else:
-                yield from self._fence("fence W3-W4" if step == "W3" else "fence W4-W5")
+            elif step == "W4":
+                yield from self._fence("fence W4-W5")
         return ("frame", ring, epoch, plan[1:], seq, seq, ordinal + 1)
 
     def _all_read(self, ring: int, needed: int) -> Part:
         """A lossless writer's look at its readers."""
         for line in range(self.lines):
             counts = yield from self._counts(ring, line)
-            if counts[0] < needed:
+            if counts is None or counts[0] < needed:
                 return False
         return True
 
@@ -116,11 +110,12 @@ class Programs:
 
     def start(self, policy: str, ring: int, line: int) -> Program:
         """A reader takes up its line."""
-        turn = yield load(f"{ring}.{line}.turn")
-        counts = yield from self._half(ring, line, turn)
-        yield note("resumed", counts)
+        counts = yield from self._counts(ring, line)
+        if counts is None:
+            return ("start", policy, ring, line)
+        yield note("resumed", counts[:3])
         yield store(f"{ring}.{line}.port", 1)
-        return (policy, ring, line, counts, turn)
+        return (policy, ring, line, counts[:3], counts[3])
 
     def latest(self, ring: int, line: int | None, counts: Counts, turn: int, tried: int = 0) -> Program:
         me = ("latest", ring, line)
@@ -159,9 +154,7 @@ class Programs:
         if head <= seq or (yield load(f"{ring}.state")) != READY:
             return ("bridge", ring, seq)
         again = ("bridge", ring, seq, tried + 1) if tried + 1 < self.attempts else ("bridge", ring, seq)
-        if (yield load(self._at(ring, "mark", head))) != 2 * head:
-            return again
-        frame = yield from self._copy(ring, head)
+        frame = yield from self._take(ring, head)
         if frame is None:
             return again
         yield note("delivered", head, *frame)
@@ -171,10 +164,6 @@ class Programs:
         yield from self._fence("fence R1-R2")
         if self.without != "R2" and (yield load(self._at(ring, "mark", seq))) != 2 * seq:
             return None
-        return (yield from self._copy(ring, seq))
-
-    def _copy(self, ring: int, seq: int) -> Part:
-        yield from self._fence("fence R2-R3")
         meta = yield load(self._at(ring, "meta", seq))  # R3
         payload = yield load(self._at(ring, "payload", seq))
         yield from self._fence("fence R3-R4")
@@ -204,18 +193,31 @@ class Programs:
             yield store(f"{ring}.{line}.turn", turn)
         return turn
 
-    def _half(self, ring: int, line: int, turn: int) -> Part:
+    def _counts(self, ring: int, line: int) -> Part:
+        """A look at a line: its counts and turn, or None when they changed meanwhile."""
+        turn = yield load(f"{ring}.{line}.turn")
+        yield from self._fence("fence turn-half")
         half = 0 if self.without == "two halves" else turn & 1
         counts = []
         for word in BOOKS:
             counts.append((yield load(f"{ring}.{line}.{half}.{word}")))
-        return tuple(counts[:3])
-
-    def _counts(self, ring: int, line: int) -> Part:
-        """Someone else looks at a reader's counts."""
-        turn = yield load(f"{ring}.{line}.turn")
-        return (yield from self._half(ring, line, turn))
+        yield from self._fence("fence half-turn again")
+        if self.without != "turn again" and (yield load(f"{ring}.{line}.turn")) != turn:
+            return None
+        return *counts[:3], turn
 
     def observe(self, ring: int, line: int) -> Program:
-        yield note("observed", (yield from self._counts(ring, line)))
-        return ("observe", ring, line)
+        """The supervisor looks at a reader's counts."""
+        counts = yield from self._counts(ring, line)
+        if counts is None:
+            return ("observe", ring, line)
+        yield note("observed", counts[:3])
+        return "seen"
+
+    def until_the_end(self, ring: int) -> Program:
+        """Ask whether all was read, as an offline reader does whose last read found nothing."""
+        if not (yield load(f"{ring}.ended")):
+            return ("until_the_end", ring)
+        yield from self._fence("fence ended-head")
+        yield note("ended", (yield load(f"{ring}.head")))
+        return "ended"

@@ -65,8 +65,12 @@ def judge(past: Past, thread: int, what: str, about: tuple, mark: Any, lossless:
         case "forgotten",:
             kept = reader._replace(delivered=0)
         case "observed", counts:
-            if counts[1] not in (0, index_of(past, counts[0])) :
+            if counts[1] != index_of(past, counts[0]) or counts[2] > counts[1]:
                 raise Broken(f"counts {counts} were seen, which never were: mixed")
+            return past
+        case "ended", head:
+            if head != past.published[-1][0]:
+                raise Broken(f"the end was seen after frame {head}, before the last one")
             return past
         case "lapped", _, seq:
             if lossless:

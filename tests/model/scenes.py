@@ -1,11 +1,15 @@
-"""Which programs meet."""
+"""Which programs meet, and which guards each meeting is there for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from .machine import Node
 from .programs import BOOKS, READY, Programs
+
+READERS = ("latest", "every", "bridge")
+POINTS = ("between frames", "before W2", "in W3", "after the payload", "before the metadata", "before W4", "before W5")
 
 
 class Thread(NamedTuple):
@@ -18,45 +22,84 @@ class Thread(NamedTuple):
 
 
 class Scene:
-    """One writer and its readers on one ring.
+    """A writer, what reads from it, and the writer's successors, on one ring.
 
-    frames: how many each life of the writer publishes. readers: their policies; those but the bridge have a line.
+    frames: how many each life of the writer publishes; plan: or exactly these. readers: "latest" and "every" have a
+    line; "bridge" has none; "observe" looks at the counts of line 0; "until_the_end" waits for the last frame.
+    deaths, reader_deaths: how often the writer, and each reader, may be killed and started again, wherever it is.
+    damaged: after the writer's death the header is found damaged, and is restored from the slots.
+    stopped: where the writer may be stopped, at which point a successor is started, and it wakes up whenever it likes.
     """
 
     def __init__(
-        self, slots: int = 2, frames: int = 3, readers: tuple[str, ...] = ("latest",), deaths: int = 0,
-        reader_deaths: int = 0, without: str = "", lossless: bool = False, plan: tuple = (), attempts: int = 2,
+        self, slots: int = 3, frames: int = 3, readers: tuple[str, ...] = ("latest",), deaths: int = 0,
+        reader_deaths: int = 0, without: str = "", lossless: bool = False, plan: tuple = (), stopped: str = "",
+        damaged: bool = False,
     ):  # fmt: skip
-        lines = sum(policy != "bridge" for policy in readers)
-        self.programs = Programs(slots, lines, lossless, attempts=attempts, without=without)
-        self.plan = plan or ("small",) * frames
+        lines = sum(policy in ("latest", "every") for policy in readers)
+        self.programs = Programs(slots, lines, lossless, without=without)
+        self.plan, self.stopped, self.damaged = plan or ("small",) * frames, stopped, damaged
+        self._shared_lines = lossless or "observe" in readers
         self.threads = [Thread("writer", ("resume", 0, 1, self.plan), deaths)]
-        self._policies = readers
-        self.memory: dict[str, object] = ring_words(0, slots, lines)
-        self.memory["0.granted"] = 1
+        self.memory = ring_words(0, slots, lines) | {"0.granted": 1}
         for index, policy in enumerate(readers):
-            start = ("look", 0) if policy == "bridge" else ("start", policy, 0, index)
-            self.threads.append(Thread(f"{policy} {index}", start, reader_deaths, reads=True))
+            start = {"bridge": ("look", 0), "observe": ("observe", 0, 0), "until_the_end": ("until_the_end", 0)}
+            self.threads.append(
+                Thread(f"{policy} {index}", start.get(policy, ("start", policy, 0, index)), reader_deaths, policy in READERS)
+            )
+        if stopped:
+            self.threads.append(Thread("predecessor", ()))
 
     def private(self, thread: int, kind: str, word: str) -> bool:
-        """Does nobody else look at this word now (for a load: nobody else store to it)?"""
-        if thread == 0:
-            return kind == "load" and not (self.programs.lossless and word[2].isdigit()) or word.endswith("epoch")
-        return word[2].isdigit() and not self.programs.lossless
+        """Does nobody else look at this word meanwhile (for a load: nobody else store to it)?"""
+        if _in_line(word):
+            return not self._shared_lines
+        return thread == 0 and not self.stopped and (kind == "load" or word.endswith("epoch"))
 
     def watches(self, thread: int, word: str) -> bool:
         """Does this thread ever load this word, once another may have stored to it?"""
-        line = word[2].isdigit()
-        if thread == 0:
-            return line and self.programs.lossless
-        return not line and word[2:] not in ("base_seq", "base_ordinal", "granted", "epoch", "ended")
+        if _in_line(word):
+            return self._shared_lines
+        if thread in (0, len(self.threads) - bool(self.stopped)):
+            return bool(self.stopped)
+        return word[2:] not in ("base_seq", "base_ordinal", "granted", "epoch")
 
-    def restart(self, thread: int, epoch: int) -> Iterator[tuple[tuple, dict[str, object], int]]:
-        """(first program, words to set, epoch of the writer then)"""
-        if thread == 0:
-            yield ("resume", 0, epoch + 1, self.plan), {"0.granted": epoch + 1}, epoch + 1
-        else:
-            yield self.threads[thread].start, {}, epoch
+    def restart(self, thread: int, epoch: int, look: Callable[[str], int]) -> tuple[tuple, dict[str, int]] | None:
+        """The first program of what is started anew, and the words that the supervisor sets before.
+
+        look: what a word holds now. epoch: of the writer that has died.
+        """
+        if thread:
+            return (self.threads[thread].start, {}) if self.threads[thread].start else None
+        words = {"0.granted": epoch + 1}
+        if self.damaged:
+            marks = [look(f"0.mark{slot}") for slot in range(self.programs.slots)]
+            words["0.head"] = max((mark // 2 for mark in marks if mark % 2 == 0), default=0)
+        return ("resume", 0, epoch + 1, self.plan), words
+
+    def stops(self, node: Node) -> bool:
+        return bool(self.stopped) and point(node) == self.stopped
+
+
+def point(node: Node) -> str:
+    """Where a writer is within a frame, or nothing."""
+    if node.name != "frame":
+        return ""
+    if not node.steps:
+        return "between frames"
+    kind, *about = node.op
+    if node.before[:1] == ("store",) and ".payload" in node.before[1]:
+        return "after the payload"
+    if kind != "store":
+        return ""
+    word = about[0][2:].rstrip("0123456789")
+    if word == "mark":
+        return "before W2" if about[1] % 2 else "before W4"
+    return {"payload": "in W3", "meta": "before the metadata", "head": "before W5"}[word]
+
+
+def _in_line(word: str) -> bool:
+    return word[2].isdigit()
 
 
 def ring_words(ring: int, slots: int, lines: int) -> dict[str, object]:
