@@ -83,6 +83,8 @@ def sentence(reader: Any, launcher: Any, engine: str, missing: str) -> str:
     if reader is None:
         return "Looking for the engine."
     if "run_engine.py" in reader.message:  # it says how to start one by hand
+        if reader.state == "WAITING" and launcher.state in ("RUNNING", "ATTACHED"):
+            return launcher.message  # which has found it already, for the reader looks now and then only
         return f"{reader.message} Or press 'Start' on the page 'Engine'."
     if missing or reader.message:
         return " ".join(part for part in (reader.message, missing) if part)

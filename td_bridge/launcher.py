@@ -28,6 +28,8 @@ LEAVES_S = 1.0  # after its last sign of life an engine that was not started her
 TERMINATE_S, KILL_S, GIVE_UP_S = 5.0, 10.0, 15.0  # after the engine was asked to stop
 SLOW_S = 20.0  # after this long at its start a hint is given
 STOP = "/utsushi/engine/stop"
+FIGURES = re.compile(" *[0-9]+ s \\| ")  # what an engine prints every second, which explains nothing
+KILLED = -9  # exit code, but for Windows
 
 
 def osc_message(address: str) -> bytes:
@@ -197,13 +199,17 @@ class Launcher:
         else:
             seconds = time.monotonic() - self._began
             hint = f" It may have another name in its config than '{self.engine}'." if seconds > SLOW_S else ""
-            lines = tail(self.log, 1)
+            lines = self._said(1)
             self.state = "STARTING"
             self.message = f"The engine is starting, {seconds:.0f} s.{hint}{' ' + lines[0] if lines else ''}"
 
     def _note(self, session: int) -> None:
         with suppress(OSError):  # without it a later TouchDesigner shows no lines
             self._mark.write_text(str(session), encoding="utf-8")
+
+    def _said(self, lines: int) -> list[str]:
+        """The last lines of the log that say something in words."""
+        return [line for line in tail(self.log, 1000) if not FIGURES.match(line)][-lines:]
 
     def _bury(self) -> None:
         """It has ended; what stands in its memory means nothing any more."""
@@ -212,9 +218,12 @@ class Launcher:
 
     def _ended(self, code: int) -> None:
         """Our own one has ended without being asked to."""
-        lines = " / ".join(tail(self.log, 3)) or "It said nothing."
+        lines = " / ".join(self._said(3)) or "It said nothing."
         if code == 0:
             self.state, self.message = "STOPPED", "The engine has ended."
+        elif code == KILLED:
+            why = "If nobody did that, the computer has run out of memory."
+            self.state, self.message = "FAILED", f"The engine was killed (exit code {code}). {why}"
         else:
             self.state, self.message = "FAILED", f"The engine ended with exit code {code}. {lines}"
 

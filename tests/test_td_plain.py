@@ -139,6 +139,10 @@ def test_the_status_line_says_the_most_important_thing() -> None:
     assert health.sentence(reader, launcher, "e", "") == "LIVE: 30 pictures per second, 42 ms from capture to here."
     assert health.sentence(reader, launcher, "e", "Missing: pose.") == "Missing: pose."
     assert health.sentence(None, launcher, "e", "") == "Looking for the engine."
+    reader = SimpleNamespace(state="WAITING", message="No engine runs: python3 run_engine.py")
+    assert "press 'Start'" in health.sentence(reader, launcher, "e", "")
+    launcher = SimpleNamespace(state="RUNNING", message="Engine 'e' runs.")
+    assert health.sentence(reader, launcher, "e", "") == "Engine 'e' runs."
     assert health.sentence(None, launcher, "", "").startswith("Off")
     launcher.state, launcher.message = "FAILED", "The engine ended."
     assert health.sentence(reader, launcher, "e", "") == "The engine ended."
