@@ -15,6 +15,7 @@ from engine import atomics, layout
 HALF = layout.READER["half"] >> 3
 TURN = layout.READER["turn"] >> 3
 WORDS = len(layout.BOOKS)
+ATTEMPTS = 8  # at a line whose reader is at work; each frame that it reads moves `turn` on
 
 
 class Books:
@@ -22,9 +23,15 @@ class Books:
 
     def __init__(self, words: memoryview, base: int = 0):
         self._words, self._base = words, base
-        self._turn = words[base + TURN]
-        at = base + HALF + (self._turn & 1) * WORDS
-        self.last_seq, self.last_ordinal, self.received, self.torn_retries = words[at : at + WORDS]
+        for _ in range(ATTEMPTS):
+            self._turn = words[base + TURN]
+            atomics.fence()
+            at = base + HALF + (self._turn & 1) * WORDS
+            counts = tuple(words[at : at + WORDS])
+            atomics.fence()
+            if words[base + TURN] == self._turn:  # else the reader may have begun to fill in this very half
+                break
+        self.last_seq, self.last_ordinal, self.received, self.torn_retries = counts
         if not self.received <= self.last_ordinal <= self.last_seq < layout.MOST or self.torn_retries >= layout.MOST:
             self.begin()  # these are no counts: somebody else has written here
 

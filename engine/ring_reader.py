@@ -120,10 +120,9 @@ class RingReader:
     def _take(self, seq: int, copy: bool) -> Frame | None:
         """Frame `seq`, or None when its slot does not hold it (any more)."""
         at = self.geometry.slot(seq)
-        atomics.fence()  # a mark seen before R1 may be an older one: Every would pass over a frame that is there
+        atomics.fence()  # what is read from here on is at least as new as the head of R1
         if self._words[at >> 3] != 2 * seq:  # R2
             return None
-        atomics.fence()
         packed = bytes(self.segment.buffer[at + layout.META_OFFSET : at + META_END])  # R3
         form = meta.form_from(packed[FORM])
         array = None
@@ -132,7 +131,7 @@ class RingReader:
             if copy:
                 array = self._copied(array)
         atomics.fence()
-        if self._words[at >> 3] != 2 * seq:  # R4: whatever was read since R2 is void
+        if self._words[at >> 3] != 2 * seq:  # R4: whatever was read since R1 is void
             return None
         number, epoch, ordinal, capture_ns, wall_ns, publish_ns, version, flags = meta.HEAD.unpack_from(packed)
         if form is None or array is None or number != seq:

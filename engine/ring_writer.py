@@ -148,7 +148,6 @@ class RingWriter:
         ordinal = self.ordinal + 1
         head = meta.HEAD.pack(seq, self.epoch, ordinal, capture_ns, wall_ns, now_ns(), version, flags)
         self.segment.buffer[at + layout.META_OFFSET : at + META_END] = head + form + lineage  # W3
-        atomics.fence()
         words[at >> 3] = 2 * seq  # W4: the frame is whole
         atomics.fence()
         words[HEAD] = seq  # W5: the frame is published

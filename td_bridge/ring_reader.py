@@ -198,9 +198,9 @@ class RingReader:
             if head <= self.seq or ring["state"] != STATES["READY"]:
                 return False
             at = memory.RING_HEADER_BYTES + head % self._slots * self._stride
+            fence()
             if ring.word(at + memory.MARK) != 2 * head:  # R2: lapped, there is a newer head already
                 continue
-            fence()
             about = bytes(ring.bytes[at + memory.META_OFFSET : at + memory.META_END])  # R3
             form = ring_frames.form_of(about[memory.FORM_AT : memory.LINEAGE_AT])
             first = memory.HEAD.unpack_from(about)
@@ -210,7 +210,7 @@ class RingReader:
                     self._spare = ring_frames.empty(form)
                 ring_frames.copy(form, self._view(ring, form, at), self._spare)
             fence()
-            if ring.word(at + memory.MARK) != 2 * head:  # R4: whatever was read since R2 is void
+            if ring.word(at + memory.MARK) != 2 * head:  # R4: whatever was read since R1 is void
                 self.torn_retries += 1
                 continue
             if form is None or complaint:
