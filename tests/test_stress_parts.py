@@ -277,6 +277,17 @@ def test_every_budget_is_a_ratio_with_a_sentence_and_each_can_be_missed() -> Non
     assert {row["verdict"] for row in budgets.judge({})} == {budgets.NOT_JUDGED}
 
 
+def test_only_the_pace_beside_a_slow_or_stopped_reader_is_held_against_the_calm_one() -> None:
+    paces = [100, 100, 100, 100, 60, 60, 10, 100]  # frames in each second: 4 and 5 beside a slow reader, 6 in a restart
+    took = [
+        {"at_s": float(i), "steps": {"source": sum(paces[:i])}, "whole": i not in (6, 7)} for i in range(len(paces) + 1)
+    ]
+    slow = {"kind": "slow reader", "target": "reader-1", "at_s": 4.0, "ended_s": 6.0}
+    assert budgets.writer_pace(took, [slow], "source", {"reader-1"}) == pytest.approx(0.6)
+    assert budgets.writer_pace(took, [{**slow, "kind": "kill"}], "source", {"reader-1"}) is None
+    assert budgets.writer_pace(took, [{**slow, "target": "tail"}], "source", {"reader-1"}) is None
+
+
 # --- the graph, the command line, the verdict ---
 
 

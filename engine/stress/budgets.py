@@ -47,7 +47,7 @@ def _judge(name: str, row: Mapping[str, Any], value: Any) -> Budget:
     if value is None or isinstance(value, str):
         budget.note = value or "too short a run, or none of the faults that it takes"
     elif isinstance(value, dict):
-        budget.measured = value["growth"]
+        budget.measured = round(value["growth"], 6)
         if value["least"] > budget.limit:
             budget.verdict = MISSED
         elif value["most"] <= budget.limit:
@@ -55,7 +55,7 @@ def _judge(name: str, row: Mapping[str, Any], value: Any) -> Budget:
         budget.note = f"{value['least']:+.1%} to {value['most']:+.1%} with 99 % confidence"
         budget.note += "; a longer run would tell" if budget.verdict == NOT_JUDGED else ""
     else:
-        budget.measured = float(value)
+        budget.measured = round(float(value), 6)
         good = value >= budget.limit if row.get("at_least") else value <= budget.limit
         budget.verdict = MET if good else MISSED
     return budget
@@ -81,8 +81,10 @@ def writer_pace(samples: list[dict], faults: list[dict], source: str, readers: s
     for a, b in zip(samples, samples[1:], strict=False):
         pace = (b["steps"][source] - a["steps"][source]) / (b["at_s"] - a["at_s"])
         during = [f for f in faults if f["at_s"] < b["at_s"] and a["at_s"] < (f["ended_s"] or b["at_s"])]
-        if not during and a["whole"] and b["whole"]:
+        if not (a["whole"] and b["whole"]):
+            continue  # a Python that starts takes a processor, whoever else wants it
+        if not during:
             calm.append(pace)
-        elif during and all(f["kind"] in ("slow reader", "stop/continue") and f["target"] in readers for f in during):
+        elif all(f["kind"] in ("slow reader", "stop/continue") and f["target"] in readers for f in during):
             pressed.append(pace)
     return median(pressed) / median(calm) if len(calm) > 2 and pressed and median(calm) else None

@@ -26,6 +26,7 @@ from engine.stress.visitor import Visitor
 BACK_S = 120.0  # how long a node may take to come back after the last fault: the slowest retry and a start
 QUIET_S = 30.0  # how long frames under way may take to arrive
 IDLE_S = 2.0
+UNPACED = "the source has no pace of its own, it takes what the others leave: --fps 0"
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,8 @@ class Run:
             **budgets.growths(samples),
             "start_up": start["engine_s"] / start["yardstick_s"],
             "restart": median(ups) / start["engine_s"] if ups else None,
-            "hop_latency": median(quick) / 1e3 * fps if fps and quick else "there is no frame period: --fps 0",
-            "writer_pace": budgets.writer_pace(samples, faults, self.source, readers),
+            "hop_latency": median(quick) / 1e3 * fps if fps and quick else UNPACED,
+            "writer_pace": budgets.writer_pace(samples, faults, self.source, readers) if fps else UNPACED,
         }  # fmt: skip
 
 
