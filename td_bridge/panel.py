@@ -104,7 +104,7 @@ class Row(NamedTuple):
         """OSC arguments as the parameters' values; None where they do not fit."""
         if self.listed:
             return ("; ".join(str(value) for value in values),)
-        make: Any = {"Float": float, "Int": int, "Toggle": bool}.get(self.style, str)
+        make: Any = {"Float": _short, "Int": int, "Toggle": bool}.get(self.style, str)
         held = tuple(make(value) for value in values)
         fits = len(held) == len(self.value) and (self.style != "Menu" or set(held) <= set(self.menu))
         return held if fits else None
@@ -138,6 +138,11 @@ def _items(about: dict[str, Any], key: str) -> tuple[Any, ...]:
         about["type"], lambda one: "" if one is None else str(one)
     )
     return tuple(make(one) for one in value)
+
+
+def _short(value: float) -> float:
+    """The 0.9 that was meant, and not the 0.8999999761581421 that 32 bits make of it."""
+    return float(f"{value:.7g}")
 
 
 def _free(words: str, taken: set[str]) -> str:

@@ -95,6 +95,10 @@ def test_a_value_that_the_engine_holds_is_not_sent(one: settings.Settings) -> No
     assert not one.edit("/a", (0.1,))
 
 
+def test_a_number_is_shown_as_it_was_meant() -> None:
+    assert ROW.from_osc((float(np.float32(0.9)),)) == (0.9,) and ROW.from_osc((1e-30,)) == (1e-30,)
+
+
 def test_the_last_answer_decides(one: settings.Settings) -> None:
     one.edit("/a", (7.0,))
     one.edit("/a", (0.2,))
