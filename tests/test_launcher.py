@@ -213,11 +213,14 @@ def test_a_log_that_cannot_be_written_is_a_sentence(make: Callable[..., Launcher
 
 
 def test_a_crash_at_the_start_is_told_with_its_last_lines(make: Callable[..., Launcher]) -> None:
-    launcher = make("import sys; print('one'); print('two'); print(f'three {1/1}'); sys.exit('error: no camera')")
+    figures = "print('    3 s | camera running 30 fps')"
+    launcher = make(
+        f"import sys; print('one'); print('two'); print('three 1.0'); {figures}; sys.exit('error: no camera')"
+    )
     launcher.start()
     until(launcher, "FAILED")
     assert "exit code 1" in launcher.message and launcher.message.endswith("two / three 1.0 / error: no camera")
-    assert launcher.log_tail(2) == ["three 1.0", "error: no camera"]
+    assert launcher.log_tail(2) == ["    3 s | camera running 30 fps", "error: no camera"]
     make()
     launcher.start()
     until(launcher, "RUNNING")
@@ -376,7 +379,8 @@ def ear() -> Iterator[socket.socket]:
 
 def write_panel(launcher: Launcher, ear: socket.socket, **about: Any) -> None:
     host, port = ear.getsockname()
-    panel = {"format": "utsushi.panel/1", "session": 77, "osc": {"host": host, "port": port}, **about}
+    whole = {"format": "utsushi.panel/1", "session": 77, "streams": [], "nodes": []}
+    panel = {**whole, "osc": {"host": host, "port": port}, **about}
     (launcher.log.parent.parent / f"{launcher.engine}.panel.json").write_text(json.dumps(panel))
 
 
