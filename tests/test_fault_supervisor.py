@@ -10,6 +10,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,12 @@ def test_killed_while_it_starts_runs_and_stops_it_leaves_nothing_that_the_next_o
             until(lambda engine=engine: bridge.look() and engine.node(1).phase == "STOPPING", 10, engine)
         engine.process.kill()
         engine.process.wait()
-        until(lambda processes=processes: bridge.look() and not any(map(alive, processes)), 5, engine)
+        try:
+            until(lambda processes=processes: bridge.look() and not any(map(alive, processes)), 5, engine)
+        finally:  # also where it fails: nobody may be left
+            for process in processes:
+                with suppress(psutil.Error):
+                    process.kill()
         assert bridge.reader.array is not None and leftovers()
     engine = start(NODES.replace("fault: hangs", "fault: none"))
     run_to_live(engine, bridge)
