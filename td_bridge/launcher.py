@@ -24,7 +24,6 @@ from stopping import Family
 
 LOOK_S = 0.1  # between two looks at the engine's memory
 STALE_NS = 2_000_000_000  # an engine that has given no sign of life for so long is not there
-LEAVES_S = 1.0  # after its last sign of life an engine that was not started here may still hold its name
 TERMINATE_S, KILL_S, GIVE_UP_S = 5.0, 10.0, 15.0  # after the engine was asked to stop
 SLOW_S = 20.0  # after this long at its start a hint is given
 STOP = "/utsushi/engine/stop"
@@ -51,7 +50,7 @@ class Launcher:
         self.keep_running = True
         self.state, self.message = "STOPPED", "Nothing was started."
         self.log = home() / "logs" / f"{engine}.log"
-        self._began = self._asked = self._looked = self._seen = 0.0
+        self._began = self._asked = self._looked = 0.0
         self._again = False  # start it once it has stopped
         self._family = Family()
         self._due: list[tuple[float, Callable[[], None]]] = []  # what is left to do to stop it, and when
@@ -157,7 +156,7 @@ class Launcher:
         if force or now - self._looked >= LOOK_S:
             self._looked, self._found = now, self._engine()
             if self._found is not None:
-                self._seen, pid = now, self._found["supervisor_pid"]
+                pid = self._found["supervisor_pid"]
                 self._pid = pid if 1 < pid < 1 << 31 else 0  # 0 and -1 would be TouchDesigner itself, or everybody
         return self._found is not None
 
@@ -231,7 +230,7 @@ class Launcher:
 
     def _drive_stop(self) -> None:
         now = time.monotonic()
-        is_there = self._alive() if self._process is not None else self._look() or now - self._seen < LEAVES_S
+        is_there = self._alive() if self._process is not None else self._look() or self._family.lives()
         if not is_there:
             self._stopped()
             return

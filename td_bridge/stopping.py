@@ -38,6 +38,11 @@ class Family:
             known |= more
         self._members = {pid: table[pid][1] for pid in known}
 
+    def lives(self) -> bool:
+        """Does the program itself still run?"""
+        self.look()
+        return self.pid in self._members
+
     def terminate(self) -> None:
         """Tell the program itself to end. On Windows, where there is no way to tell, this is `kill`."""
         if sys.platform == "win32":
