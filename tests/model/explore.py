@@ -128,8 +128,9 @@ class Exploration:
             yield f"{who}: {about[0]} := {value}", self._settle(moved, thread)
         elif kind == "choose":
             for chosen in range(about[0]):
-                yield f"{who}: chooses {chosen}", self._settle(
-                    self._with(state, thread, node.after(chosen), view), thread
+                yield (
+                    f"{who}: chooses {chosen}",
+                    self._settle(self._with(state, thread, node.after(chosen), view), thread),
                 )
 
     def _drains(self, state: State, thread: int) -> Iterator[tuple[str, State]]:
@@ -183,7 +184,9 @@ class Exploration:
         return state._replace(nodes=nodes, views=(*state.views[:thread], view, *state.views[thread + 1 :]))
 
     def _effect(self, state: State, thread: int, word: int, value: object) -> State:
-        watching = [other for other, node in enumerate(state.nodes) if node is not None and word in self._watched[other]]
+        watching = [
+            other for other, node in enumerate(state.nodes) if node is not None and word in self._watched[other]
+        ]
         memory, views = take_effect(self.rules, state.memory, state.views, thread, word, value, watching)
         return state._replace(memory=memory, views=views)
 
@@ -194,7 +197,9 @@ class Exploration:
             kind, *about = node.op
             view = state.views[thread]
             if kind == "note":
-                past = judge(state.past, thread, about[0], tuple(about[1:]), self._mark(state), self.scene.programs.lossless)
+                past = judge(
+                    state.past, thread, about[0], tuple(about[1:]), self._mark(state), self.scene.programs.lossless
+                )
                 state = state._replace(past=past)
             elif self.rules.early:
                 if view.queue:

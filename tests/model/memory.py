@@ -88,6 +88,8 @@ def take_effect(
     for other, view in enumerate(views):
         age = view.ages[word] + 1 if other != thread and other in watching else 0
         oldest = max(oldest, age)
-        aged.append(view if age == view.ages[word] else View((*view.ages[:word], age, *view.ages[word + 1 :]), view.queue))
+        aged.append(
+            view if age == view.ages[word] else View((*view.ages[:word], age, *view.ages[word + 1 :]), view.queue)
+        )
     history = (*memory[word], value)[-1 - oldest :]
     return (*memory[:word], history, *memory[word + 1 :]), tuple(aged)

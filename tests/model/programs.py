@@ -71,7 +71,8 @@ class Programs:
         seq = last + 1
         if seq % self.slots == head % self.slots and self.without != "W0 leaves the newest alone":
             seq += 1
-        if self.lossless and not (yield from self._all_read(ring, seq - self.slots)):
+        waits = self.lossless and self.without != "lossless wait"
+        if waits and not (yield from self._all_read(ring, seq - self.slots)):
             return ("frame", ring, epoch, plan, last, head, ordinal)
         if self.without not in ("W1 before W2", "W1") and (yield load(f"{ring}.granted")) != epoch:
             return "fenced off"

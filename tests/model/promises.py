@@ -62,7 +62,7 @@ def judge(past: Past, thread: int, what: str, about: tuple, mark: Any, lossless:
             if counts not in (reader.counts, reader.next):
                 raise Broken(f"a reader went on from {counts}; it had come to {reader.counts}, or {reader.next}")
             kept = reader._replace(counts=counts, next=None)
-        case "forgotten",:
+        case ("forgotten",):
             kept = reader._replace(delivered=0)
         case "observed", counts:
             if counts[1] != index_of(past, counts[0]) or counts[2] > counts[1]:

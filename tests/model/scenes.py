@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .machine import Node
@@ -45,7 +45,12 @@ class Scene:
         for index, policy in enumerate(readers):
             start = {"bridge": ("look", 0), "observe": ("observe", 0, 0), "until_the_end": ("until_the_end", 0)}
             self.threads.append(
-                Thread(f"{policy} {index}", start.get(policy, ("start", policy, 0, index)), reader_deaths, policy in READERS)
+                Thread(
+                    f"{policy} {index}",
+                    start.get(policy, ("start", policy, 0, index)),
+                    reader_deaths,
+                    policy in READERS,
+                )
             )
         if stopped:
             self.threads.append(Thread("predecessor", ()))
