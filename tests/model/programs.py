@@ -46,8 +46,8 @@ class Programs:
             return "fenced off"
         yield store(f"{ring}.epoch", epoch)
         yield store(f"{ring}.ended", 0)
-        head = yield load(f"{ring}.head")
-        touched = head
+        touched = head = yield load(f"{ring}.head")
+        yield load(f"{ring}.head")  # one that was damaged is mended here
         for slot in range(self.slots):
             mark = yield load(f"{ring}.mark{slot}")
             if (mark + 1) >> 1 > head:
@@ -114,9 +114,12 @@ class Programs:
         counts = yield from self._counts(ring, line)
         if counts is None:
             return ("start", policy, ring, line)
-        yield note("resumed", counts[:3])
+        seen = (
+            counts[:3] if counts[0] <= (yield load(f"{ring}.head")) else (0, 0, 0)
+        )  # no reader is ahead of its writer
+        yield note("resumed", seen)
         yield store(f"{ring}.{line}.port", 1)
-        return (policy, ring, line, counts[:3], counts[3])
+        return (policy, ring, line, seen, counts[3])
 
     def latest(self, ring: int, line: int | None, counts: Counts, turn: int, tried: int = 0) -> Program:
         me = ("latest", ring, line)
@@ -155,18 +158,19 @@ class Programs:
         if head <= seq or (yield load(f"{ring}.state")) != READY:
             return ("bridge", ring, seq)
         again = ("bridge", ring, seq, tried + 1) if tried + 1 < self.attempts else ("bridge", ring, seq)
-        frame = yield from self._take(ring, head)
+        frame = yield from self._take(ring, head, wary=True)
         if frame is None:
             return again
         yield note("delivered", head, *frame)
         return ("bridge", ring, head)
 
-    def _take(self, ring: int, seq: int) -> Part:
+    def _take(self, ring: int, seq: int, wary: bool = False) -> Part:
+        """wary: copies no payload of which the metadata says that it is another frame's."""
         yield from self._fence("fence R1-R2")
         if self.without != "R2" and (yield load(self._at(ring, "mark", seq))) != 2 * seq:
             return None
         meta = yield load(self._at(ring, "meta", seq))  # R3
-        payload = yield load(self._at(ring, "payload", seq))
+        payload = None if wary and meta[1] != seq else (yield load(self._at(ring, "payload", seq)))
         yield from self._fence("fence R3-R4")
         if self.without != "R4" and (yield load(self._at(ring, "mark", seq))) != 2 * seq:
             return None

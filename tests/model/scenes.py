@@ -43,15 +43,9 @@ class Scene:
         self.threads = [Thread("writer", ("resume", 0, 1, self.plan), deaths)]
         self.memory = ring_words(0, slots, lines) | {"0.granted": 1}
         for index, policy in enumerate(readers):
-            start = {"bridge": ("look", 0), "observe": ("observe", 0, 0), "until_the_end": ("until_the_end", 0)}
-            self.threads.append(
-                Thread(
-                    f"{policy} {index}",
-                    start.get(policy, ("start", policy, 0, index)),
-                    reader_deaths,
-                    policy in READERS,
-                )
-            )
+            others = {"bridge": ("look", 0), "observe": ("observe", 0, 0), "until_the_end": ("until_the_end", 0)}
+            start = others.get(policy, ("start", policy, 0, index))
+            self.threads.append(Thread(f"{policy} {index}", start, reader_deaths, policy in READERS))
         if stopped:
             self.threads.append(Thread("predecessor", ()))
 
