@@ -254,6 +254,18 @@ def test_one_that_prints_faster_than_anybody_reads_ends_when_it_shall(
     assert run.heard("cancelled") == [("one", "cancelled"), ("", "cancelled")]
 
 
+def test_one_that_prints_without_end_fails_before_the_disk_is_full(tmp_path: Path) -> None:
+    told = tmp_path / "pids"
+    much = "for n in range(2000): print('x' * 80_000)\ntime.sleep(60)\n"  # enough to be too much, not for a disk
+    commands = COMMANDS | {"loud": script(IGNORE + TREE.replace("time.sleep(60)\n", much), options=FILE)}
+    stages = [stage("one", "loud", ["file", str(told)], on_fail="sorry"), stage("sorry", "tell")]
+    run = Chain(tmp_path, stages, commands)
+    assert run.run() == Exit.OK
+    assert run.heard()[2:4] == [("one", "failed"), ("sorry", "started")]
+    assert run.last("one", "failed")["text"].endswith("\nIt printed more than 64 MB, and was ended. Let it print less.")
+    until(lambda: len(pids_in(told)) == 2 and not alive(*pids_in(told)), 5)
+
+
 def test_a_flood_of_output_is_no_flood_of_events(tmp_path: Path) -> None:
     flood = script("for n in range(200_000): print('line', n)")
     run = Chain(tmp_path, [stage("one", "flood")], {"flood": flood})

@@ -22,6 +22,7 @@ from engine.process import ROOT, end_with_parent
 ASK_S, TERMINATE_S = 5.0, 2.0  # how long it may take after being asked, and after being terminated
 READ_MOST = 1 << 20  # bytes of output looked at in one go
 LINE_MOST = 1 << 14  # bytes; whatever goes on longer is no line
+LOG_MOST = 64_000_000  # bytes that it may print: it must not fill the disk
 # Windows: Ctrl+Break reaches only the console that one is in oneself, so a helper goes into the program's.
 CTRL_BREAK = (
     "import ctypes, sys; kernel, group = ctypes.windll.kernel32, int(sys.argv[1]); kernel.FreeConsole(); "
@@ -63,13 +64,21 @@ class Child:
         """Its exit code; None while it runs."""
         return self.process.poll()
 
+    @property
+    def floods(self) -> bool:
+        """Has it printed more than it may? Cutting the file would not help: whoever writes goes on where it was."""
+        return self._size() > LOG_MOST
+
+    def _size(self) -> int:
+        return os.fstat(self._log.fileno()).st_size
+
     def lines(self) -> list[str]:
         """What it has printed since the last call. A line that it goes on overwriting (\\r) counts each time.
 
         Of one that is being ended only the newest is looked at: it may have printed faster than anybody reads.
         """
         if self._stopping_ns:
-            self._read = max(self._read, os.fstat(self._log.fileno()).st_size - READ_MOST // 2)
+            self._read = max(self._read, self._size() - READ_MOST // 2)
         self._log.seek(self._read)  # once at a file's end, Wine's C library stays there until it is moved
         data = self._log.read(READ_MOST) or b""
         self._read += len(data)
@@ -91,6 +100,7 @@ class Child:
 
     def kill(self) -> None:
         """At once, with everything that it is known to have started."""
+        self._stopping_ns = self._stopping_ns or now_ns()
         self._remember()
         if sys.platform != "win32":
             with suppress(OSError):  # its group outlives it as long as anyone is in there

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.clock import now_ns
 from engine.errors import Exit
 from engine.jobs import places, printed
-from engine.jobs.child import Child
+from engine.jobs.child import LOG_MOST, Child
 from engine.jobs.options import Words
 from engine.jobs.plan import Plan, Stage
 from engine.jobs.reporter import TEXT_MOST, Reporter
@@ -131,13 +131,12 @@ class Runner:
         stage, child = now.stage, now.child
         code = child.code  # before reading: what it printed last is in the file by then
         self._tell(now, now.hear(child.lines()))
-        if code is None:
-            if stage.timeout and now.seconds > stage.timeout and not now.ending:
-                now.ending = "timed_out"
-            if now.ending:
-                child.stop()
-            return
-        if not child.drained:
+        if child.floods and not now.ending:
+            now.ending = "failed"
+            child.kill()  # not asked first: it would go on filling the disk
+        if code is None and stage.timeout and now.seconds > stage.timeout and not now.ending:
+            now.ending = "timed_out"
+        if code is None or not child.drained:
             if now.ending:
                 child.stop()
             return
@@ -150,6 +149,9 @@ class Runner:
         elif now.ending == "timed_out":
             why = f"{tail}\nIt took longer than {stage.timeout:g} s, and was ended.".strip()
             self._failed(stage, now.number, "timed_out", why, code)
+        elif now.ending == "failed":
+            why = f"{tail}\nIt printed more than {LOG_MOST // 1_000_000} MB, and was ended. Let it print less.".strip()
+            self._failed(stage, now.number, "failed", why, code)
         elif code:
             self._failed(stage, now.number, "failed", tail or f"It ended with exit code {code} and said nothing.", code)
         elif missing := self._not_made(now):
