@@ -47,7 +47,7 @@ def _judge(name: str, row: Mapping[str, Any], value: Any) -> Budget:
     if value is None or isinstance(value, str):
         budget.note = value or "too short a run, or none of the faults that it takes"
     elif isinstance(value, dict):
-        budget.measured = round(value["growth"], 6)
+        budget.measured = round(value["growth"], 6) + 0.0
         if value["least"] > budget.limit:
             budget.verdict = MISSED
         elif value["most"] <= budget.limit:
