@@ -30,6 +30,7 @@ FORMAT = "utsushi.job/1"
 PULL_S = 1.0  # between two looks at the status file when nothing seems to be missing
 GIVE_UP_S = 2.0  # that an event is waited for which is neither in a datagram nor in the file
 PENDING_MOST = 1000
+DONE, CANCELLED = 0, 130  # exit codes of the runner; all others are failures
 CALLBACKS = {
     "started": "onStart", "progress": "onProgress", "log": "onLog", "done": "onDone",
     "failed": "onFail", "timed_out": "onFail", "cancelled": "onCancel",
@@ -205,9 +206,11 @@ class JobClient:
         """The end of a job that could not say itself how it ended."""
         assert self._process is not None and self._status is not None
         code, log = self._process.returncode, self._status.with_suffix(".log")
-        text = f"The job runner ended with exit code {code} and said no more. Its log is {log}."
-        text = "\n".join([text, *tail(log, 20)])
+        event = {DONE: "done", CANCELLED: "cancelled"}.get(code, "failed")
+        text = f"The job runner ended with exit code {code} ({event}) and said no more. Its log is {log}."
+        text = "\n".join([text, *(tail(log, 20) if event == "failed" else [])])
         return {
-            "format": FORMAT, "job": self.job, "seq": self._seq + 1, "stage": "", "event": "failed", "progress": 0.0,
-            "eta_s": None, "text": text, "outputs": {}, "exit_code": code, "attempt": 1,
+            "format": FORMAT, "job": self.job, "seq": self._seq + 1, "stage": "", "event": event,
+            "progress": float(code == DONE), "eta_s": None, "text": text, "outputs": {}, "exit_code": code,
+            "attempt": 1,
         }  # fmt: skip

@@ -376,6 +376,24 @@ def test_a_runner_that_is_killed_is_a_failure(client: jobs.JobClient, monkeypatc
     assert calls[-1][:2] == ("onFail", "") and "said no more" in calls[-1][2] and client.state == "failed"
 
 
+@pytest.mark.parametrize(
+    "command, ending, heard",
+    [("tell", "done", "onDone"), ("sleep", "cancelled", "onCancel"), ("fail", "failed", "onFail")],
+)
+def test_when_nothing_arrives_the_runners_exit_code_says_how_it_ended(
+    client: jobs.JobClient, monkeypatch: pytest.MonkeyPatch, command: str, ending: str, heard: str
+) -> None:
+    never(monkeypatch)  # nobody listens for messages either
+    monkeypatch.setattr(jobs, "GIVE_UP_S", 0.1)
+    fail = ["fail", "", "python", "-c", "import sys; sys.exit('no more ink')"]
+    client.start([*STAGES, ["one", command, "", ""]], TELL, [*COMMANDS, fail])
+    if command == "sleep":
+        client.cancel()
+    ((name, stage, text),) = run(client)
+    assert (name, stage, client.state) == (heard, "", ending)
+    assert f"({ending})" in text and ("no more ink" in text) == (ending == "failed")
+
+
 def test_another_client_can_follow(client: jobs.JobClient, tmp_path: Path) -> None:
     client.start([*STAGES, ["one", "tell", "words", ""]], TELL, COMMANDS, keep_running=True)
     assert "--parent" not in client._process.args
