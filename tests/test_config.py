@@ -297,6 +297,16 @@ REFUSED = {
     "broken YAML": ("nodes:\n  c: {type: camera.fake\n  d: {type: x}\n", ":3:", "this is not YAML"),
     "two documents": ("nodes:\n" + CAMERA + "---\na: b\n", ":3:1:", "this is not YAML"),
     "control character": ("nodes:\n  c: {type: \x07camera.fake}\n", ":2:13:", "control character"),
+    "text with a NUL": (
+        "nodes:\n" + CAMERA + '  o: {type: output.screen, input: camera, path: "a\\0b"}\n',
+        ":3:49:",
+        "'path' cannot hold the character '\\x00', as the text 'a\\x00b' does; remove it",
+    ),
+    "text with half a character": (
+        "nodes:\n" + CAMERA + '  o: {type: output.screen, input: camera, path: "a\\ud800b"}\n',
+        ":3:49:",
+        "'path' cannot hold the character '\\ud800'",
+    ),
     "a list": ("- a\n", ":1:1:", "a config must be a block"),
     "text": ("hello\n", ":1:1:", "a config must be a block"),
     "key is a list": ("[a, b]: c\nnodes:\n" + CAMERA, ":1:1:", "a name is wanted before the colon"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,7 @@ EXPECTED = {
     "string_type": "text", "path_type": "a path", "list_type": "a list", "tuple_type": "a list",
     "dict_type": "a block of settings", "model_type": "a block of settings", "none_required": "null",
 }  # fmt: skip
+UNUSABLE = re.compile(r"[\0\ud800-\udfff]")
 
 
 class Problem(NamedTuple):
@@ -40,6 +42,8 @@ def validate(model: type[Model], values: dict[str, Any], also_known: Iterable[st
     also_known: keys of the same block that the caller has dealt with, for suggestions. Raises Invalid.
     """
     try:
+        if unusable := list(_unusable(values, ())):
+            raise Invalid(unusable)
         return model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         raise Invalid(_problems(error, model, values, also_known)) from None
@@ -97,6 +101,15 @@ def _problems(
             Problem(where, f"{_name(where)} must be {wanted}, found {_found(value)}{_quotes(kinds, value)}")
         )
     return problems
+
+
+def _unusable(value: Any, where: Where) -> Iterator[Problem]:
+    """Texts with a NUL, which no system takes in a path, or with half a character, which none can write."""
+    if isinstance(value, (dict, list)):
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _unusable(inner, (*where, step))
+    elif isinstance(value, str) and (bad := UNUSABLE.search(value)):
+        yield Problem(where, f"{_name(where)} cannot hold the character {bad[0]!r}, as {_found(value)} does; remove it")
 
 
 def _missing(loc: Where, where: Where, model: type[BaseModel]) -> Problem:
