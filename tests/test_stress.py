@@ -90,7 +90,7 @@ def test_frames_end_the_run_exactly(stress: Callable) -> None:
 
 
 def test_the_books_balance_after_faults(stress: Callable) -> None:
-    code, report = stress("--seconds", "9", "--chaos", "0.5", "--seed", "36")  # it deals a kill first, and a stop last
+    code, report = stress("--seconds", "6", "--chaos", "0.5", "--seed", "36")  # it deals a kill first, and a stop last
     assert code in GOOD and promises.complaints(report) == [], report["sentence"]
     kinds = [fault["kind"] for fault in report["faults"]]
     assert kinds[0] == "kill" and len(set(kinds[:6])) == len(kinds[:6])
