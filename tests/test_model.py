@@ -53,7 +53,9 @@ def test_without_a_guard_something_breaks(guard: Guard) -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_stopped_writer_that_wakes_up_harms_nobody_if_it_was_stopped_outside_a_frame(point: str) -> None:
     """Elsewhere it can: hence the supervisor starts a successor only when the process is gone (engine/decide.py)."""
-    reports = [Exploration(Scene(slots=2, readers=(reader,), stopped=point), IN_ORDER).run() for reader in READERS[::2]]
+    reports = [
+        Exploration(Scene(slots=2, readers=(reader,), stopped=point), IN_ORDER).run() for reader in ("latest", "bridge")
+    ]
     harmless = point in ("between frames", "after the payload")
     assert [bool(report.broken) for report in reports] == [not harmless] * 2
 

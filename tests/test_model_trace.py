@@ -149,9 +149,19 @@ def test_a_lossless_writer_looks_at_every_reader(record: Callable[..., Recorder]
 # --- the readers ---
 
 
-@pytest.mark.parametrize("policy", [Policy.LATEST, Policy.EVERY])
+def look(reader: RingReader, use: str) -> None:
+    """Read once; what is peeked is used, and asked for afterwards."""
+    if use != "peek":
+        reader.read()
+    elif (frame := reader.peek()) is not None:
+        np.copyto(np.empty(SHAPE, np.uint8), frame.array)
+        reader.intact(frame)
+
+
+@pytest.mark.parametrize("use", ["latest", "every", "peek"])
 @pytest.mark.parametrize("before", range(6))
-def test_a_reader_that_is_overtaken_at_any_step(record: Callable[..., Recorder], policy: Policy, before: int) -> None:
+def test_a_reader_that_is_overtaken_at_any_step(record: Callable[..., Recorder], use: str, before: int) -> None:
+    policy = Policy.EVERY if use == "every" else Policy.LATEST
     for burst in range(1, SLOTS + 2):
         for point in range(200):
             memory = ring()
@@ -168,8 +178,8 @@ def test_a_reader_that_is_overtaken_at_any_step(record: Callable[..., Recorder],
             recorder.before = overtake
             reader = RingReader(recorder, policy, 0, port=1)  # type: ignore[arg-type]
             for _ in range(3):
-                reader.read()
-            start = ("start", policy.value, 0, 0)
+                look(reader, use)
+            start = ("start", use, 0, 0)
             assert not (found := difference(programs(), start, recorder.events)), found
             if point >= len(recorder.events):
                 break
@@ -198,6 +208,21 @@ def test_a_reader_killed_at_any_step_goes_on_from_its_line(record: Callable[...,
         if ended[0]:
             return
     raise AssertionError("never came to an end")
+
+
+def test_a_reader_looks_for_the_end_and_then_for_the_last_frame(record: Callable[..., Recorder]) -> None:
+    memory = ring()
+    reader = RingReader(record(memory, "base_seq", "base_ordinal"), Policy.EVERY)  # type: ignore[arg-type]
+    recorder = reader.segment
+    recorder.events.clear()  # type: ignore[attr-defined]  # of the private counts
+    assert not reader.ended
+    with recorder.aside():  # type: ignore[attr-defined]
+        writer = RingWriter(memory, 1)  # type: ignore[arg-type]
+        put(writer)
+        writer.end()
+    assert not reader.ended
+    found = difference(programs(), ("until_the_end", 0), recorder.events)  # type: ignore[attr-defined]
+    assert not found, found
 
 
 def bridge_reader(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Any:

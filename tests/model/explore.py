@@ -234,7 +234,8 @@ class Exploration:
                 known = self._alone.get((node, now))
                 if known is None:
                     known = self._alone[node, now] = self._left_alone(node, list(now))
-                if max(known, state.past.readers[thread].delivered) < expected:
+                reader = state.past.readers[thread]
+                if max(known, reader.delivered, reader.counts[0]) < expected:
                     name = self.scene.threads[thread].name
                     raise Broken(f"{name}, left alone, does not get frame {expected}, the newest")
 

@@ -17,7 +17,7 @@ class Guard(NamedTuple):
     breaks: str
 
 
-LATEST, EVERY, BRIDGE = (dict(readers=(policy,), frames=4) for policy in READERS)
+LATEST, EVERY, BRIDGE, PEEK = (dict(readers=(policy,), frames=4) for policy in READERS)
 DYING = dict(readers=("every",), deaths=1)
 LINE = dict(slots=2, frames=3, reader_deaths=1)
 OBSERVED = dict(readers=("every", "observe"), slots=2, frames=2)
@@ -41,6 +41,7 @@ GUARDS = [
     Guard("fence R3-R4", WEAK, LATEST, "torn"),
     Guard("fence R3-R4", WEAK, EVERY, "torn"),
     Guard("fence R3-R4", WEAK, BRIDGE, "torn"),
+    Guard("fence use-intact", WEAK, PEEK, "torn"),
     Guard("R4", IN_ORDER, LATEST, "torn"),
     Guard("R4", IN_ORDER, EVERY, "torn"),
     Guard("R4", IN_ORDER, BRIDGE, "torn"),

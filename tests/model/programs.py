@@ -128,8 +128,26 @@ class Programs:
             return (*me, counts, turn)
         frame = yield from self._take(ring, head)
         if frame is not None:
-            return (*me, *(yield from self._accept(ring, line, head, frame, counts, turn)))
+            counts, turn = yield from self._accept(ring, line, head, frame, counts, turn)
+            yield note("delivered", head, *frame)
+            return (*me, counts, turn)
         return (*me, counts, turn, tried + 1) if tried + 1 < self.attempts else (*me, counts, turn)
+
+    def peek(self, ring: int, line: int | None, counts: Counts, turn: int, tried: int = 0) -> Program:
+        """A Latest reader that uses the frame where it lies, and asks `intact` afterwards."""
+        me = ("peek", ring, line)
+        head = yield load(f"{ring}.head")  # R1
+        if head <= counts[0]:
+            return (*me, counts, turn)
+        frame = yield from self._take(ring, head, copies=False)
+        if frame is None:
+            return (*me, counts, turn, tried + 1) if tried + 1 < self.attempts else (*me, counts, turn)
+        counts, turn = yield from self._accept(ring, line, head, frame, counts, turn)
+        payload = yield load(self._at(ring, "payload", head))
+        yield from self._fence("fence use-intact")
+        if (yield load(self._at(ring, "mark", head))) == 2 * head:
+            yield note("delivered", head, frame[0], payload)
+        return (*me, counts, turn)
 
     def every(self, ring: int, line: int | None, counts: Counts, turn: int, seq: int = 0) -> Program:
         """seq: the one to try next, when others were passed over."""
@@ -143,7 +161,9 @@ class Programs:
             seq += 1
         frame = yield from self._take(ring, seq)
         if frame is not None:
-            return (*me, *(yield from self._accept(ring, line, seq, frame, counts, turn)))
+            counts, turn = yield from self._accept(ring, line, seq, frame, counts, turn)
+            yield note("delivered", seq, *frame)
+            return (*me, counts, turn)
         yield load(self._at(ring, "mark", seq))  # only to count it as torn
         yield note("passed over", ring, seq)
         return (*me, counts, turn, seq + 1)
@@ -164,13 +184,14 @@ class Programs:
         yield note("delivered", head, *frame)
         return ("bridge", ring, head)
 
-    def _take(self, ring: int, seq: int, wary: bool = False) -> Part:
-        """wary: copies no payload of which the metadata says that it is another frame's."""
+    def _take(self, ring: int, seq: int, copies: bool = True, wary: bool = False) -> Part:
+        """copies: the payload, too. wary: not one of which the metadata says that it is another frame's."""
         yield from self._fence("fence R1-R2")
         if self.without != "R2" and (yield load(self._at(ring, "mark", seq))) != 2 * seq:
             return None
         meta = yield load(self._at(ring, "meta", seq))  # R3
-        payload = None if wary and meta[1] != seq else (yield load(self._at(ring, "payload", seq)))
+        copies = copies and not (wary and meta[1] != seq)
+        payload = (yield load(self._at(ring, "payload", seq))) if copies else None
         yield from self._fence("fence R3-R4")
         if self.without != "R4" and (yield load(self._at(ring, "mark", seq))) != 2 * seq:
             return None
@@ -183,7 +204,7 @@ class Programs:
         if line is not None:
             yield note("counting", counts)
             turn = yield from self._count(ring, line, counts, turn)
-        yield note("delivered", seq, *frame)
+            yield note("counted")
         return counts, turn
 
     def _count(self, ring: int, line: int, counts: Counts, turn: int) -> Part:

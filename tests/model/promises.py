@@ -52,12 +52,13 @@ def judge(past: Past, thread: int, what: str, about: tuple, mark: Any, lossless:
                 raise Broken(f"frame {seq} is the {ordinal}. that was published, and says it is the {meta[2]}.")
             if seq <= reader.delivered:
                 raise Broken(f"frame {seq} was read after {reader.delivered}")
-            counts = reader.next or reader.counts
-            kept = reader._replace(delivered=seq, counts=counts, next=None)
+            kept = reader._replace(delivered=seq)
         case "counting", counts:
             if counts[2] != reader.counts[2] + 1 or counts[1] < counts[2] or counts[0] < counts[1]:
                 raise Broken(f"counts {counts} after {reader.counts} do not balance")
             kept = reader._replace(next=counts)
+        case ("counted",):
+            kept = reader._replace(counts=reader.next, next=None)
         case "resumed", counts:
             if counts not in (reader.counts, reader.next):
                 raise Broken(f"a reader went on from {counts}; it had come to {reader.counts}, or {reader.next}")

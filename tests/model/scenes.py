@@ -8,7 +8,8 @@ from typing import NamedTuple
 from .machine import Node
 from .programs import BOOKS, READY, Programs
 
-READERS = ("latest", "every", "bridge")
+READERS = ("latest", "every", "bridge", "peek")
+COUNTED = ("latest", "every", "peek")
 POINTS = ("between frames", "before W2", "in W3", "after the payload", "before the metadata", "before W4", "before W5")
 
 
@@ -24,8 +25,9 @@ class Thread(NamedTuple):
 class Scene:
     """A writer, what reads from it, and the writer's successors, on one ring.
 
-    frames: how many each life of the writer publishes; plan: or exactly these. readers: "latest" and "every" have a
-    line; "bridge" has none; "observe" looks at the counts of line 0; "until_the_end" waits for the last frame.
+    frames: how many each life of the writer publishes; plan: or exactly these.
+    readers: "latest", "every" and "peek" have a line; "bridge" has none; "observe" looks at the counts of line 0;
+    "until_the_end" waits for the last frame.
     deaths, reader_deaths: how often the writer, and each reader, may be killed and started again, wherever it is.
     damaged: after the writer's death the header is found damaged, and is restored from the slots.
     stopped: where the writer may be stopped, at which point a successor is started, and it wakes up whenever it likes.
@@ -36,7 +38,7 @@ class Scene:
         reader_deaths: int = 0, without: str = "", lossless: bool = False, plan: tuple = (), stopped: str = "",
         damaged: bool = False,
     ):  # fmt: skip
-        lines = sum(policy in ("latest", "every") for policy in readers)
+        lines = sum(policy in COUNTED for policy in readers)
         self.programs = Programs(slots, lines, lossless, without=without)
         self.plan, self.stopped, self.damaged = plan or ("small",) * frames, stopped, damaged
         self._shared_lines = lossless or "observe" in readers
