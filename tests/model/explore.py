@@ -47,7 +47,7 @@ class Exploration:
     def run(self, progress: Callable[[int], None] = lambda _: None, most: int = 0) -> Report:
         """Explore everything; stop at the first broken promise, or after `most` states."""
         came_from: dict[State, tuple[State | None, str]] = {}
-        steps = 0
+        steps, told = 0, 0
         state, label = None, "start"
         try:
             state = self._start()
@@ -61,8 +61,9 @@ class Exploration:
                     if following not in came_from:
                         came_from[following] = (state, label)
                         stack.append(following)
-                if not steps % 10_000:
+                if steps > told + 10_000:
                     progress(len(came_from))
+                    told = steps
                 if most and len(came_from) > most:
                     break
         except Broken as broken:
