@@ -74,7 +74,7 @@ def onFrameStart(frame):
     this.comp.op("info").cook(force=True)
     _follow_pose(this)
     if this.jobs is not None:
-        this.jobs.poll()
+        _follow_jobs(this)
     if now >= this.due:
         this.due = now + TICK_S
         this.exchange.turn()
@@ -178,6 +178,14 @@ def _run_jobs(this):
         this.jobs.start(tables["stages"], options, tables["commands"], notify=notify)
     except JobError as error:
         this.exchange.note("jobs", str(error))
+
+
+def _follow_jobs(this):
+    """Call back for what is new; that a chain has failed is said once more where all else is said that goes wrong."""
+    busy = this.jobs.busy
+    this.jobs.poll()
+    if busy and this.jobs.state == "failed":
+        this.exchange.note("jobs", this.jobs.message, "ERROR")
 
 
 # --- what it says ---

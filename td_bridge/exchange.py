@@ -47,10 +47,10 @@ class Exchange:
     def notice(self) -> str:
         return self._notice if time.monotonic() < self._notice_until else ""
 
-    def note(self, node: str, text: str) -> None:
+    def note(self, node: str, text: str, level: str = "WARNING") -> None:
         """A line in the log, and for a while the status line."""
         self._notice, self._notice_until = text, time.monotonic() + NOTICE_S
-        self.health.log.append(("WARNING", node, text))
+        self.health.log.append((level, node, text))
 
     def turn(self) -> None:
         """Follow the engine, keep the subscription, send again what was lost, and show what has come."""

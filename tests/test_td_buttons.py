@@ -125,6 +125,9 @@ def test_a_job_that_fails_and_one_that_is_cancelled(desk: Desk) -> None:
     desk.press("Runjobs")
     desk.until(lambda: ["fail", ""] in [row[:2] for row in news(desk)], 60)
     assert ["start", "second"] not in [row[:2] for row in news(desk)]
+    why = "first has failed: It ended with exit code 3 and said nothing."
+    desk.until(lambda: desk.par.Status.eval() == why)
+    assert [row[1:] for row in desk.table("log")[1:]] == [["ERROR", "jobs", why]]
     desk.comp.op("news").clear()
     desk.comp.op("commands").replaceRow(1, ["python", "", "", sys.executable, "-c", "import time; time.sleep(60)"])
     desk.press("Runjobs")
