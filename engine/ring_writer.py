@@ -77,6 +77,15 @@ class RingWriter:
         self.ordinal = newest_ordinal(self.segment, geometry)
         self._successor = self.head > geometry.base_seq
 
+    def carry(self, old: RingWriter) -> None:
+        """Go on from the numbers of the same writer in the ring's former generation."""
+        self._last, self.ordinal = max(self._last, old._last), max(self.ordinal, old.ordinal)
+
+    @property
+    def retired(self) -> bool:
+        """Has a new generation taken this ring's place?"""
+        return self._words[WORD["state"]] != layout.STATES["READY"]
+
     def _fence_off(self) -> None:
         if self._words[GRANTED] != self.epoch:
             raise WriterFenced(f"A newer process writes ring {self.segment.name}; this one stops.")

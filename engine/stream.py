@@ -52,6 +52,8 @@ class StreamWriter:
 
     def begin(self, shape: Any, dtype: Any = "uint8", **about: Any) -> Slot:
         """`RingWriter.begin`, for frames of any size; on a lossless stream it waits for the slowest reader."""
+        if self.ring.retired:  # by a supervisor that was late: nobody reads there any more
+            self._follow()
         if self.ring.geometry.lossless:
             self._wait_for_readers(all_read=False)
         self.begun_ns = now_ns()
@@ -77,8 +79,14 @@ class StreamWriter:
                     "is shared memory full?"
                 )
             self._idle()
-        self.ring.close()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Go on in the ring that has taken this one's place."""
+        old = self.ring
         self._attach()
+        self.ring.carry(old)
+        old.close()
 
     @property
     def published(self) -> int:

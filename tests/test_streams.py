@@ -123,6 +123,31 @@ def test_a_frame_published_just_before_the_change_is_not_passed_over(kit: Kit, m
     assert reader.ring.books.missed == 0
 
 
+def test_a_writer_that_had_given_up_waiting_follows_into_the_larger_ring(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor that was stopped for a while makes the ring when nobody waits for it any more."""
+    monkeypatch.setattr(stream, "GROW_TIMEOUT_NS", 0)
+    writer, reader = kit.writer(grow=lambda *_: None), kit.reader()
+    put(writer, 1)
+    with pytest.raises(SegmentError):
+        put(writer, 2, size=5000)
+    look = rings.newest_ordinal
+
+    def look_and_fall_behind(*ring: Any) -> int:
+        ordinal = look(*ring)
+        put(writer, 3)  # after the larger ring was told where this one ends
+        return ordinal
+
+    monkeypatch.setattr(rings, "newest_ordinal", look_and_fall_behind)
+    kit.rings.grow(0, 5000)
+    monkeypatch.setattr(rings, "newest_ordinal", look)
+    put(writer, 4)
+    assert values(reader) == [1, 3, 4] and reader.generation == writer.generation == 2
+    books = reader.ring.books
+    assert (books.last_seq, books.received, books.missed, books.lost) == (3, 3, 0, 0)
+
+
 def test_a_reader_that_starts_again_after_the_change_goes_on_in_its_line(kit: Kit) -> None:
     writer, reader = kit.writer(), kit.reader()
     put(writer, 1)
