@@ -327,6 +327,19 @@ def test_a_bad_command_line_is_refused_with_a_sentence(words: list[str], capsys:
     assert re.search("error: .{20}", capsys.readouterr().err)
 
 
+def test_a_run_whose_folder_vanishes_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    def run(options: Any, command: list[str], folder: Path) -> None:
+        folder.rmdir()
+        Tally(folder / "visit.tally")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(main, "run", run)
+    assert main.main(["stress"]) == Exit.FAILED
+    assert re.search("visit.tally: .+ cannot go on without its folder", capsys.readouterr().err)
+
+
 def a_report(**different: Any) -> dict[str, Any]:
     """What a run returns, as little of it as there can be."""
     sample = {"memory_mb": 100.0, "descriptors": 9, "shared_mb": 1.0, "whole": True}
