@@ -53,8 +53,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}. The run cannot go on without its folder {folder}; make room, "
-              "let nobody clean up there, and start it again.", file=sys.stderr)  # fmt: skip
+        print(f"error: {error.filename}: {error.strerror}. The run cannot go on without its folder {folder}; make "
+              "room, let nobody clean up there, and start it again.", file=sys.stderr)  # fmt: skip
     except KeyboardInterrupt:
         print("Stopped; nothing was judged.", file=sys.stderr)
         code = 130
