@@ -212,6 +212,30 @@ def test_a_write_that_fails_costs_a_file_and_no_more(recorder, tmp_path, clock):
     assert len(films(tmp_path)) > 2 and read(films(tmp_path)[-1]) == [(0, 121)]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit on file sizes is POSIX")
+@pytest.mark.parametrize("room, kept", [(30, False), (4096, False), (20_000, False), (100_000, True)])
+def test_a_disk_that_is_full_within_a_second_leaves_no_file_without_a_picture(recorder, tmp_path, clock, room, kept):
+    import resource
+
+    node = recorder()
+    noise = np.random.default_rng(1).integers(0, 256, (10, 240, 320, 3), np.uint8)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    seen = set()
+    try:
+        for seq in range(1, 101):
+            clock.ns += SECOND // 20
+            record_one(node, noise[seq % 10], seq)
+            seen.update(node.complaints)
+        node.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(seen) == 1 and "Cannot record into" in seen.pop() and bool(films(tmp_path)) == kept
+    for path in films(tmp_path):
+        with av.open(str(path)) as container:
+            assert next(container.decode(video=0)).width == 320
+
+
 def test_a_folder_that_cannot_be_made_is_waited_for(recorder, tmp_path, clock):
     node = recorder()
     (tmp_path / "films").write_bytes(b"a file")

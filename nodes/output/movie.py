@@ -33,7 +33,7 @@ class Movie:
     ):  # fmt: skip
         import av
 
-        self._av, self.size = av, size
+        self._av, self.path, self.size = av, path, size
         self.bytes = 0  # of video, so far
         whole_rate = Fraction(rate).limit_denominator(1001)
         with self._os_errors():
@@ -79,6 +79,16 @@ class Movie:
             for packet in self._stream.encode(frame):
                 self.bytes += packet.size
                 self._file.mux(packet)
+
+    def holds_pictures(self) -> bool:
+        """Whether a player would show anything of the file that was closed."""
+        cut_off = self._av.InvalidDataError, self._av.EOFError, self._av.DecoderNotFoundError
+        with self._os_errors():
+            try:
+                with self._av.open(str(self.path)) as file:
+                    return bool(file.streams.video) and next(file.decode(video=0), None) is not None
+            except cut_off:
+                return False
 
     @contextmanager
     def _os_errors(self) -> Iterator[None]:

@@ -155,8 +155,9 @@ class Recorder(Node):
             take.movie.finish()
             self.log.info("Recorded %s: %d pictures, %.1f s.", take.path, take.pictures, take.stamp / 1e6)
         except OSError as error:
-            take.abandon()
-            self.log.warning("The last second of %s may be missing: %s.", take.path, error.strerror or error)
+            kept = take.abandon()
+            loss = "The last second of %s may be missing: %s." if kept else "Nothing could be written into %s: %s."
+            self.log.warning(loss, take.path, error.strerror or error)
 
     def close(self) -> None:
         if hasattr(self, "take"):  # else setup has failed
@@ -204,9 +205,15 @@ class Take:
         self.movie.write(array, image.pixel_format in ("BGR", "BGRA"), self.stamp, key)
         self.pictures += 1
 
-    def abandon(self) -> None:
+    def abandon(self) -> bool:
+        """Let go of the file, and keep it if a picture can be seen in it."""
         with suppress(OSError):
             self.movie.close()
+        with suppress(OSError):  # one that cannot even be read may hold something
+            if not self.movie.holds_pictures():
+                self.path.unlink()
+                return False
+        return True
 
 
 def new_file(folder: Path, name: str, wall_ns: int) -> Path:
