@@ -47,6 +47,7 @@ def setting(file: Path, *sets: str) -> Any:
         ("camera.fps=25", "fps", 25.0),
         ("mirror.axis=y", "axis", "y"),
         ("engine.name=two", "name", "two"),
+        ("engine.osc={port: 9417}", "osc", {"host": "127.0.0.1", "port": 9417, "targets": []}),
     ],
 )
 def test_a_value_takes_the_place_of_the_files(file: Path, given: str, key: str, value: Any) -> None:
