@@ -79,20 +79,30 @@ def run(config: configs.Config, options: argparse.Namespace) -> int:
         number = getattr(signal, name, None)
         if number and (name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN):  # nohup means it
             signal.signal(number, lambda *_: stop.update(asked=True))
+    started = now_ns()
+    while _session(config, options, stop, started):
+        pass
+    return Exit.OK
+
+
+def _session(config: configs.Config, options: argparse.Namespace, stop: dict, started: int) -> bool:
+    """Run until everything has ended. True: only because its memory was removed, and another one is to follow."""
     with Status() as status, Supervisor(config, status.say) as supervisor:
-        started = now_ns()
         osc = f"OSC port {supervisor.osc.port}, " if supervisor.osc else ""
         status.say(
             f"Engine {config.engine.name!r} starts {len(config.nodes)} nodes; control port {supervisor.server.port}, "
             f"{osc}logs in {supervisor.session.logs}. Ctrl+C stops it."
         )
         figures: dict = {}
+        over = False
         while supervisor.tick():
             status.update(supervisor)
-            over = options.seconds and now_ns() - started >= options.seconds * 1e9
+            over = bool(options.seconds) and now_ns() - started >= options.seconds * 1e9
             if (stop["asked"] or over) and not supervisor.stopping:
                 figures = _figures(supervisor, started)  # as the show was, not as its ending is
                 supervisor.stop()
+        if supervisor.unlinked and not (supervisor.failure or stop["asked"] or over):
+            return True
         figures = figures or _figures(supervisor, started)
         _write(options, figures, supervisor)
         if supervisor.failure:
@@ -101,7 +111,7 @@ def run(config: configs.Config, options: argparse.Namespace) -> int:
             done = supervisor.lives[-1].row["steps"]
             finished = all(life.finished for life in supervisor.lives)
             status.say(f"Done: {done} frames." if finished else f"Stopped after {done} frames; nothing was completed.")
-    return Exit.OK
+        return False
 
 
 def _figures(supervisor: Supervisor, started_ns: int) -> dict:

@@ -178,6 +178,21 @@ class Segment:
         except (AttributeError, OSError, ValueError):
             int(self.data[:: layout.PAGE].sum(dtype=np.int64))
 
+    def is_linked(self) -> bool:
+        """Does its name still lead here? The end of a login session (RemoveIPC) or a cleaner may remove names."""
+        if sys.platform == "win32":
+            return True
+        import _posixshmem
+
+        try:
+            named = _posixshmem.shm_open("/" + self.name, os.O_RDONLY, mode=0)
+        except OSError:
+            return False
+        try:
+            return os.path.samestat(os.fstat(named), os.fstat(self._shm._fd))  # type: ignore[attr-defined]
+        finally:
+            os.close(named)
+
     def close(self) -> None:
         """Unmap. Idempotent. Views that are still alive keep the mapping until the process ends."""
         self.data = np.empty(0, np.uint8)

@@ -28,6 +28,7 @@ from engine.session import Session
 
 TICK_S = 0.1
 AMNESTY_NS = SECOND  # a longer gap between two ticks is the supervisor's own pause, and nobody else's fault
+LOOK_NS = SECOND  # how often it is made sure that our segments can still be found
 STOP_NS = 2 * SECOND  # after this long whatever has not stopped is killed
 FATAL_AT_START = (Exit.BAD_INPUT, Exit.USAGE)
 
@@ -44,7 +45,8 @@ class Supervisor:
         self.offline = config.engine.mode == "offline"
         self.failure: EngineError | None = None
         self.amnesty_ns = self._ticked_ns = now_ns()
-        self._stopping_ns = 0
+        self._stopping_ns = self._looked_ns = 0
+        self.unlinked = False  # by somebody else: whoever comes now would not find us
         job.contain()
         self.session = Session(config.engine.name)
         try:
@@ -112,11 +114,28 @@ class Supervisor:
         if self.osc:
             self.osc.turn()
         self._keep_panel()
+        self._look_for_segments(now)
         if self._stopping_ns:
             self._stop_next()
         elif self.offline and all(life.finished for life in self.lives):
             self.stop()
         return not self._stopping_ns or any(life.process for life in self.lives)
+
+    def _look_for_segments(self, now: int) -> None:
+        """End when the names of our shared memory are gone: they cannot be given back, only made anew."""
+        if self._stopping_ns or now - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = now
+        rings = [stream.ring for stream in self.rings.streams]
+        gone = [segment.name for segment in (self.directory.segment, *rings) if not segment.is_linked()]
+        if gone:
+            self.unlinked = True
+            sentence = f"Somebody has removed the engine's shared memory ({gone[0]}; {len(gone)} of {len(rings) + 1})."
+            if self.offline:
+                self.failure = EngineError(f"{sentence} Run it again.")
+            else:
+                self.report(f"{sentence} Starting anew.", level="ERROR")
+            self.stop()
 
     @property
     def stopping(self) -> bool:
