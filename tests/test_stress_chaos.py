@@ -72,6 +72,16 @@ def test_each_kind_comes_before_any_comes_again(show: Still) -> None:
     assert all(set(dealt[at : at + 6]) == KINDS for at in range(0, 24, 6))
 
 
+def test_a_node_that_is_started_again_during_a_visit_is_put_down_to_it(show: Still) -> None:
+    died: list[str] = []
+    show.node = lambda name: {"restarts": died.count(name)}  # type: ignore[method-assign]
+    chaos: Any = Chaos(show, 1, 1e-9, lambda: (lambda: 1, lambda kill: died.append("relay")))  # type: ignore[arg-type]
+    chaos._kinds = {"TouchDesigner": ["opens and closes"]}
+    while not chaos.faults or chaos.busy:
+        chaos.turn(more=not chaos.faults)
+    assert chaos.faults[0].restarts == 1
+
+
 def test_what_was_set_is_set_back(show: Still) -> None:
     deal(show, 4)
     last = {(node, key): value for node, values in show.settings for key, value in values.items()}

@@ -340,6 +340,10 @@ def test_a_run_whose_folder_vanishes_ends_with_a_sentence(
     assert re.search("visit.tally: .+ cannot go on without its folder", capsys.readouterr().err)
 
 
+FAULT = {"kind": "kill", "target": "a", "at_s": 0.5, "ended_s": 1.0, "restarts": 1, "back_s": 0.5, "limit_s": 60.0,
+         "up_s": 0.4, "note": "<hostile>"}  # fmt: skip
+
+
 def a_report(**different: Any) -> dict[str, Any]:
     """What a run returns, as little of it as there can be."""
     sample = {"memory_mb": 100.0, "descriptors": 9, "shared_mb": 1.0, "whole": True}
@@ -347,8 +351,7 @@ def a_report(**different: Any) -> dict[str, Any]:
         "command": "python3 run_engine.py stress", "seed": 1, "wall_ns": 0, "seconds": 2.0, "chaos_s": 1.0,
         "machine": {"system": "<system>", "processors": 2, "python": "3", "numpy": "2"},
         "samples": [{"at_s": float(i), "steps": {"a": 10 * i}, "restarts": {"a": i // 2}, **sample} for i in range(3)],
-        "faults": [{"kind": "kill", "target": "a", "at_s": 0.5, "ended_s": 1.0, "restarts": 1, "back_s": 0.5,
-                    "limit_s": 60.0, "up_s": 0.4, "note": "<hostile>"}],
+        "faults": [FAULT],
         "restarts": {"a": 1}, "down": [], "writers": books.as_dicts([books.Writer("s", "a", 100, 103, 100, 100)]),
         "readers": books.as_dicts([READER]), "totals": books.totals([READER]), "rejected": 5, "visits": 1,
         "hops": {"s → b": {"since": "since publication", "count": 3, "p50": 0.2, "p95": 0.4, "p99": 1.0, "max": 1.2,
@@ -384,6 +387,7 @@ TORN = replace(READER, own=own(torn=1), wrong=["1 torn"])
         ({"left_behind": ["utsu_x_dir"]}, "P7", 6),
         ({"budgets": budgets.judge({"memory_growth": {"growth": 1, "least": 0.9, "most": 1.1}})}, "P8", 6),
         ({"readers": books.as_dicts([replace(READER, name="visit 1", wrong=["it never got a picture"])])}, "P9", 5),
+        ({"faults": [{**FAULT, "kind": "TouchDesigner"}]}, "P9", 6),
         ({"budgets": budgets.judge({"start_up": 1e6})}, "", 6),
         ({"engine_exit": 1}, "P7", 6),
     ],

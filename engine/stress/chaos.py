@@ -220,12 +220,17 @@ class Chaos:
         self.show.set(fault.target, size=[width, height])
 
     def _come_and_go(self, fault: Fault) -> Generator[None, None, None]:
+        restarts = self._restarts()
         looks, close = self.visit()
         until_ns = now_ns() + REST_NS
         while not looks() and now_ns() < until_ns:  # a Python takes its time to start
             yield
         yield from self._for(self._random.uniform(0.5, 2.0))
         close(fault.target.endswith("killed"))
+        fault.restarts = self._restarts() - restarts  # none, if the engine takes no notice of visitors
+
+    def _restarts(self) -> int:
+        return sum(self.show.node(name)["restarts"] for name in self.show.names)
 
     def _spec(self, name: str) -> config.NodeSpec:
         return next(spec for spec in self.show.config.nodes if spec.name == name)
