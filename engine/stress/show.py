@@ -15,7 +15,7 @@ import psutil
 
 from engine import config as configs
 from engine.books import Books
-from engine.bus import Client, Message, Pause, Set, Start, Stats, Stop
+from engine.bus import Client, Message, Pause, Set, Stats, Stop
 from engine.clock import now_ns
 from engine.directory import Directory, NodeRow
 from engine.errors import EngineError, SegmentError
@@ -138,9 +138,6 @@ class Show:
 
     def pause(self, node: str) -> None:
         self.tell(Pause(node=node))
-
-    def go_on(self) -> None:
-        self.tell(Start())
 
     def figures(self) -> dict[str, Any]:
         """What it has counted, as in --stats; {} when it does not answer."""
