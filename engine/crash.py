@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -46,15 +46,29 @@ class Death(NamedTuple):
         psutil.Process().kill()
 
 
+def require_known(nodes: Iterable[str], streams: Iterable[str]) -> None:
+    """Raises `BadInput` when the environment names somebody whom this engine has not: he would never die."""
+    known = {"K7": list(nodes)}
+    for death in planned():
+        if death.name not in (names := known.get(death.point, streams)):
+            raise BadInput(f"{VARIABLE} names {death.name!r}. At {death.point} it must be one of: {', '.join(names)}.")
+
+
 def stream_types(node: str) -> tuple[Callable[..., StreamReader], Callable[..., StreamWriter]]:
-    """What a node reads and writes with. Raises `BadInput` when the environment asks for what there is not."""
+    """What a node reads and writes with. Raises `BadInput`."""
+    deaths = planned()
+    return (partial(Reader, node, deaths), partial(Writer, deaths)) if deaths else (StreamReader, StreamWriter)
+
+
+def planned() -> set[Death]:
+    """What the environment asks for. Raises `BadInput` when it makes no sense."""
     deaths = set()
     for part in filter(None, os.environ.get(VARIABLE, "").split(",")):
         found = FORM.fullmatch(part)
         if not found:
             raise BadInput(f"{VARIABLE} says {part[:80]!r}. Write NAME:POINT:FRAME, such as camera:K2:40.")
         deaths.add(Death(found["name"], found["point"], int(found["frame"])))
-    return (partial(Reader, node, deaths), partial(Writer, deaths)) if deaths else (StreamReader, StreamWriter)
+    return deaths
 
 
 class Writer(StreamWriter):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine import config as configs
-from engine import osc_reference, panel
+from engine import crash, osc_reference, panel
 from engine.clock import now_ns
 from engine.errors import BadInput, EngineError, Exit
 from engine.frame import Frame
@@ -79,6 +79,7 @@ def run(config: configs.Config, options: argparse.Namespace) -> int:
         number = getattr(signal, name, None)
         if number and (name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN):  # nohup means it
             signal.signal(number, lambda *_: stop.update(asked=True))
+    crash.require_known([node.name for node in config.nodes], [stream.name for stream in config.streams])
     started = now_ns()
     while _session(config, options, stop, started):
         pass

@@ -441,6 +441,9 @@ def test_live_settings_change_and_leave_the_rest(camera):
         ({"fps": float("nan")}, "must be a number"),
         ({"loop": b"x"}, "cannot be used as settings"),
         ({5: 1}, "no live setting 5"),
+        ({"fps": r"\\host\share"}, "cannot name a share of another machine"),
+        ({"fps": ["x", "//host/share"]}, "cannot name a share of another machine"),
+        ({"fps": " \\/host"}, "cannot name a share of another machine"),
     ],
 )
 def test_a_bad_change_is_refused_whole(camera, values, sentence):

@@ -167,3 +167,10 @@ def test_a_rehearsal_that_nobody_understands_is_a_sentence(launch: Callable[...,
     engine = launch("  camera: {type: camera.pattern, size: [32, 32]}\n", variables={"UTSUSHI_CRASH_AT": what})
     assert engine.wait() == Exit.BAD_INPUT
     assert "Write NAME:POINT:FRAME" in engine.output
+
+
+@pytest.mark.parametrize("what", ["camra:K2:3", "camra:K7:3"])
+def test_a_rehearsal_for_nobody_is_a_sentence(launch: Callable[..., Engine], what: str) -> None:
+    engine = launch("  camera: {type: camera.pattern, size: [32, 32]}\n", variables={"UTSUSHI_CRASH_AT": what})
+    assert engine.wait() == Exit.BAD_INPUT
+    assert "names 'camra'" in engine.output and "one of: camera" in engine.output

@@ -81,10 +81,25 @@ def live_fields(node_class: type[Node]) -> tuple[str, ...]:
     return tuple(n for n, f in fields if isinstance(f.json_schema_extra, dict) and f.json_schema_extra.get("live"))
 
 
+def _names_a_share(value: Any) -> bool:
+    """Is it, or is in it, a path such as `\\\\machine\\share`? To look at one, Windows logs in there.
+
+    A message may come from a stranger, and he would learn a name and the hash of a password.
+    """
+    if isinstance(value, (list, tuple)):
+        return any(map(_names_a_share, value))
+    return isinstance(value, str) and value.lstrip()[:2].replace("\\", "/") == "//"
+
+
 def change(spec: NodeSpec, values: dict[str, Any]) -> NodeSpec:
     """`spec` with some live settings changed. Raises ConfigError, and changes nothing, unless all are good."""
     can_change = live_fields(spec.node_class)
     for key in values:
+        if key in can_change and _names_a_share(values[key]):
+            raise ConfigError(
+                f"{spec.name}: {key!r} cannot name a share of another machine while the node runs; "
+                "set it in the config and restart"
+            )
         if key in can_change:
             continue
         if key in spec.node_class.Config.model_fields:
