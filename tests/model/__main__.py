@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from typing import Any
 
 from .explore import Exploration
+from .generations import Growing
 from .memory import RULES
 from .scenes import POINTS, READERS, Scene
 
@@ -21,13 +23,21 @@ def main() -> int:
     parser.add_argument("--memory", default="weak", choices=RULES, help="in order, x86-64 or weak (weak)")
     parser.add_argument("--lossless", action="store_true", help="the writer waits for its readers")
     parser.add_argument("--stopped", default="", choices=("", *POINTS), help="stop the writer there and start another")
+    parser.add_argument("--grows", action="store_true", help="small frames, but the second is too large for its ring")
+    parser.add_argument("--impatient", action="store_true", help="with --grows: the writer may give up waiting")
     parser.add_argument("--without", default="", help="leave out a guard; tests/model/guards.py has their names")
     parser.add_argument("--most", type=int, default=0, help="give up after so many states (never)")
     given = parser.parse_args()
-    scene = Scene(
-        given.slots, given.depth, tuple(given.readers), given.deaths, given.reader_deaths, given.without,
-        given.lossless, stopped=given.stopped,
+    scene: Scene
+    what: dict[str, Any] = dict(
+        slots=given.slots, readers=tuple(given.readers), deaths=given.deaths, reader_deaths=given.reader_deaths,
+        without=given.without,
     )  # fmt: skip
+    if given.grows:
+        plan = ("small", "large", *["small"] * (given.depth - 2))
+        scene = Growing(**what, plan=plan, patience=not given.impatient)
+    else:
+        scene = Scene(**what, frames=given.depth, lossless=given.lossless, stopped=given.stopped)
     began = time.monotonic()
 
     def progress(states: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .machine import Machine, Node
 from .memory import Memory, Rules, View, fresh, leaving, loads, newest, take_effect
@@ -154,7 +154,7 @@ class Exploration:
     def _restarts(self, state: State, thread: int) -> Iterator[tuple[str, State]]:
         if state.nodes[thread] is not None or state.views[thread].queue:
             return  # of a process that has died nothing waits any more
-        found = self.scene.restart(thread, state.epoch, lambda word: newest(state.memory, self.words[word]))
+        found = self.scene.restart(thread, state, self._look(state))
         if found is None:
             return
         start, words = found
@@ -198,9 +198,8 @@ class Exploration:
             kind, *about = node.op
             view = state.views[thread]
             if kind == "note":
-                past = judge(
-                    state.past, thread, about[0], tuple(about[1:]), self._mark(state), self.scene.programs.lossless
-                )
+                programs = self.scene.programs
+                past = judge(state.past, thread, about[0], tuple(about[1:]), self._look(state), programs)
                 state = state._replace(past=past)
             elif self.rules.early:
                 if view.queue:
@@ -210,9 +209,8 @@ class Exploration:
             state = self._with(state, thread, node, view)
         return self._trimmed(state) if self.rules.early else state
 
-    def _mark(self, state: State) -> Callable[[int, int], int]:
-        slots = self.scene.programs.slots
-        return lambda ring, seq: newest(state.memory, self.words[f"{ring}.mark{seq % slots}"])
+    def _look(self, state: State) -> Callable[[str], Any]:
+        return lambda word: newest(state.memory, self.words[word])
 
     def _trimmed(self, state: State) -> State:
         """Forget what nobody can see any more."""
@@ -231,7 +229,7 @@ class Exploration:
         for thread, node in enumerate(state.nodes):
             if node is not None and self.scene.threads[thread].reads and not node.steps:
                 now = self._at_rest(state)
-                expected = now[self.words["0.head"]]
+                expected = self.scene.newest(lambda word, now=now: now[self.words[word]])  # type: ignore[misc]
                 known = self._alone.get((node, now))
                 if known is None:
                     known = self._alone[node, now] = self._left_alone(node, list(now))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .generations import Growing, Row
 from .memory import IN_ORDER, WEAK, Rules
-from .scenes import READERS
+from .scenes import READERS, Scene
 
 
 class Guard(NamedTuple):
-    """name: as programs.py calls it. rules, scene: where it is missed. breaks: what is then said, in part."""
+    """name: as the programs call it. rules, kind, scene: where it is missed. breaks: what is then said, in part."""
 
     name: str
     rules: Rules
     scene: dict[str, Any]
     breaks: str
+    kind: type[Scene] = Scene
 
 
 LATEST, EVERY, BRIDGE, PEEK = (dict(readers=(policy,), frames=4) for policy in READERS)
@@ -22,6 +24,7 @@ DYING = dict(readers=("every",), deaths=1)
 LINE = dict(slots=2, frames=3, reader_deaths=1)
 OBSERVED = dict(readers=("every", "observe"), slots=2, frames=2)
 ENDING = dict(readers=("until_the_end",), plan=("small", "end"))
+GROWING = dict(readers=("every",), plan=("small", "large"))
 
 GUARDS = [
     Guard("W0 goes on after what was touched", IN_ORDER, DYING, "was used again"),
@@ -54,4 +57,11 @@ GUARDS = [
     Guard("fence before the end", WEAK, ENDING, "before the last one"),
     Guard("fence ended-head", WEAK, ENDING, "before the last one"),
     Guard("lossless wait", IN_ORDER, dict(readers=("every",), slots=2, frames=4, lossless=True), ""),
+    Guard("writers follow", IN_ORDER, dict(readers=("bridge",), patience=False), "nobody reads any more", Growing),
+    Guard("second look", IN_ORDER, GROWING, "before the last one there", Growing),
+    Guard("counts are carried over", IN_ORDER, GROWING | {"reader_deaths": 1}, "went on from", Growing),
+    *(
+        Guard(f"fence {name}", WEAK, {}, "a row was read", Row)
+        for name in ("mark-row", "row-mark", "odd-row", "row-even")
+    ),
 ]

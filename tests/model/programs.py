@@ -117,7 +117,7 @@ class Programs:
         seen = (
             counts[:3] if counts[0] <= (yield load(f"{ring}.head")) else (0, 0, 0)
         )  # no reader is ahead of its writer
-        yield note("resumed", seen)
+        yield note("resumed", ring, seen)
         yield store(f"{ring}.{line}.port", 1)
         return (policy, ring, line, seen, counts[3])
 

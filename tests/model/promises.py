@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from .programs import READY, Programs
 
 
 class Broken(Exception):
@@ -10,11 +13,15 @@ class Broken(Exception):
 
 
 class Reader(NamedTuple):
-    """delivered: the newest number that it returned. counts, next: of its line, as they are and as they are to be."""
+    """delivered: the newest number that it returned. counts, next: of its line, as they are and as they are to be.
+
+    ring: where it is.
+    """
 
     delivered: int = 0
     counts: tuple[int, int, int] = (0, 0, 0)
     next: tuple[int, int, int] | None = None
+    ring: int = 0
 
 
 class Past(NamedTuple):
@@ -30,8 +37,8 @@ def index_of(past: Past, seq: int) -> int:
     return next((n for n, (published, _) in enumerate(past.published, 1) if published == seq), 0)
 
 
-def judge(past: Past, thread: int, what: str, about: tuple, mark: Any, lossless: bool) -> Past:
-    """Take note of something. mark: looks up what a slot's mark is in memory now. Raises `Broken`."""
+def judge(past: Past, thread: int, what: str, about: tuple, look: Callable[[str], Any], programs: Programs) -> Past:
+    """Take note of something. look: what a word holds now. Raises `Broken`."""
     reader = past.readers[thread]
     match what, *about:
         case "begun", ring, seq, epoch:
@@ -59,10 +66,27 @@ def judge(past: Past, thread: int, what: str, about: tuple, mark: Any, lossless:
             kept = reader._replace(next=counts)
         case ("counted",):
             kept = reader._replace(counts=reader.next, next=None)
-        case "resumed", counts:
+        case "moved", ring, counts:
+            if counts[0] < look(f"{ring}.base_seq"):
+                raise Broken(f"a reader left its ring at frame {counts[0]}, before the last one there")
+            kept = reader._replace(ring=ring)
+        case "starts", ring:
+            if look(f"{ring}.state") != READY:
+                raise Broken("a frame was begun in a ring that nobody reads any more")
+            return past
+        case "row", generation, segment:
+            if generation != segment:
+                raise Broken(f"a row was read that tells of generation {generation} and of segment {segment}")
+            return past
+        case "resumed", ring, counts if ring > reader.ring and counts[2] < reader.counts[2]:
+            # It died between the growing of the ring and its own move: what it read meanwhile counts as missed.
+            if counts[1] != index_of(past, counts[0]):
+                raise Broken(f"a reader went on from {counts}, which never were: mixed")
+            kept = reader._replace(counts=counts, next=None, ring=ring)
+        case "resumed", ring, counts:
             if counts not in (reader.counts, reader.next):
                 raise Broken(f"a reader went on from {counts}; it had come to {reader.counts}, or {reader.next}")
-            kept = reader._replace(counts=counts, next=None)
+            kept = reader._replace(counts=counts, next=None, ring=ring)
         case ("forgotten",):
             kept = reader._replace(delivered=0)
         case "observed", counts:
@@ -74,11 +98,12 @@ def judge(past: Past, thread: int, what: str, about: tuple, mark: Any, lossless:
                 raise Broken(f"the end was seen after frame {head}, before the last one")
             return past
         case "lapped", _, seq:
-            if lossless:
+            if programs.lossless:
                 raise Broken(f"frame {seq} was overwritten before everyone had read it")
             return past
         case "passed over", ring, seq:
-            if any(seq == s for s, _ in past.published) and (lossless or mark(ring, seq) <= 2 * seq):
+            there = look(f"{ring}.base_seq") < seq and look(f"{ring}.mark{seq % programs.slots}") <= 2 * seq
+            if index_of(past, seq) and (programs.lossless or there):
                 raise Broken(f"frame {seq} was passed over, though it was there")
             return past
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .machine import Node
 from .programs import BOOKS, READY, Programs
@@ -65,18 +65,22 @@ class Scene:
             return bool(self.stopped)
         return word[2:] not in ("base_seq", "base_ordinal", "granted", "epoch")
 
-    def restart(self, thread: int, epoch: int, look: Callable[[str], int]) -> tuple[tuple, dict[str, int]] | None:
-        """The first program of what is started anew, and the words that the supervisor sets before.
+    def newest(self, look: Callable[[str], int]) -> int:
+        """The number of the frame that a reader who looks now must get."""
+        return look("0.head")
 
-        look: what a word holds now. epoch: of the writer that has died.
+    def restart(self, thread: int, state: Any, look: Callable[[str], int]) -> tuple[tuple, dict[str, int]] | None:
+        """The first program of what is started anew, and the words that the supervisor sets before; None: not now.
+
+        look: what a word holds now.
         """
         if thread:
             return (self.threads[thread].start, {}) if self.threads[thread].start else None
-        words = {"0.granted": epoch + 1}
+        words = {"0.granted": state.epoch + 1}
         if self.damaged:
             marks = [look(f"0.mark{slot}") for slot in range(self.programs.slots)]
             words["0.head"] = max((mark // 2 for mark in marks if mark % 2 == 0), default=0)
-        return ("resume", 0, epoch + 1, self.plan), words
+        return ("resume", 0, state.epoch + 1, self.plan), words
 
     def stops(self, node: Node) -> bool:
         return bool(self.stopped) and point(node) == self.stopped
