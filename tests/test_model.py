@@ -14,11 +14,8 @@ from model.scenes import POINTS, READERS, Scene
 SCENES: list[tuple[Rules, dict[str, Any]]] = [
     *((rules, dict(readers=(reader,), frames=3)) for rules in (IN_ORDER, X86, WEAK) for reader in READERS),
     *((IN_ORDER, dict(readers=(reader,), slots=2, frames=2, deaths=1, reader_deaths=1)) for reader in READERS),
-    *(
-        (rules, dict(readers=(reader,), slots=2, frames=2, deaths=1))
-        for rules in (X86, WEAK)
-        for reader in READERS[::2]
-    ),
+    *((X86, dict(readers=(reader,), slots=2, frames=2, deaths=1)) for reader in READERS),
+    (WEAK, dict(readers=("bridge",), slots=2, frames=2, deaths=1)),
     (IN_ORDER, dict(readers=("latest", "every"), frames=3)),
     (IN_ORDER, dict(readers=("bridge",), frames=1, deaths=3)),
     (IN_ORDER, dict(readers=("latest",), plan=("small", "abandoned", "small"), deaths=1)),
