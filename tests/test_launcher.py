@@ -61,6 +61,7 @@ def make(
     for limit, value in (("TERMINATE_S", 0.5), ("KILL_S", 1.0), ("GIVE_UP_S", 20.0)):
         monkeypatch.setattr(module, limit, value)
     another_touchdesigner()
+    others = set(psutil.Process().children(recursive=True))  # those of other tests, such as Python's resource tracker
     engine = ENGINE.replace("{root!r}", repr(str(ROOT))).replace("{tests!r}", repr(str(ROOT / "tests")))
 
     def make(program: str = "", more: str = "", **how: Any) -> Launcher:
@@ -69,7 +70,8 @@ def make(
         return Launcher(tmp_path, **{"python": sys.executable, "engine": name, **how})
 
     yield make
-    left = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    begun = [child for child in psutil.Process().children(recursive=True) if child not in others]
+    left = [child for child in begun if child.status() != psutil.STATUS_ZOMBIE]
     for child in left:
         child.kill()
     FakeEngine(name, session=1).close()  # sweeps what a killed stand-in has left
