@@ -21,6 +21,7 @@ NODES = """\
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setenv("UTSUSHI_HOME", str(tmp_path / "home"))
+    others = set(psutil.Process().children(recursive=True))  # of other tests
     desk = Desk(name := new_name())
     config = tmp_path / "show.yaml"
     config.write_text(f"engine: {{name: {name}}}\nnodes:\n{NODES}", encoding="utf-8")
@@ -28,7 +29,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk.par.Keeprunning = False
     yield desk
     desk.close()
-    _, left = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=20)
+    begun = set(psutil.Process().children(recursive=True)) - others
+    _, left = psutil.wait_procs(begun, timeout=20)
     assert left == [], "what was started here ends with TouchDesigner"
 
 
