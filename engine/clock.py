@@ -25,6 +25,12 @@ class Pacer:
         """Seconds until the next tick; 0 when it is due."""
         return max(0, self.next_ns - now_ns()) / 1e9
 
+    def wait(self, longest_s: float) -> bool:
+        """Sleep until the next tick, `longest_s` at most; says whether it is due."""
+        left = self.remaining_s()
+        time.sleep(min(left, longest_s))
+        return left <= longest_s
+
     def advance(self) -> None:
         """Move to the next tick that lies in the future."""
         self.next_ns += self.period_ns

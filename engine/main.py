@@ -59,13 +59,14 @@ def command_parser() -> argparse.ArgumentParser:
                         help="what to run (default: configs/demo.yaml)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NODE.KEY=VALUE",
                         help="another value for one of the config's settings; may be repeated")  # fmt: skip
-    parser.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="stop after N seconds")
     parser.add_argument("--stats", type=Path, metavar="FILE.json", help="write what was counted when it ends")
     parser.add_argument("--snapshot", type=Path, metavar="FILE.png", help="write the last picture when it ends")
     return parser
 
 
-def _positive(text: str) -> float:
+def seconds(text: str) -> float:
+    """An option's value. Raises argparse's error."""
     with suppress(ValueError):
         if 0 < (value := float(text)) < 1e9:
             return value

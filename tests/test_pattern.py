@@ -94,7 +94,7 @@ def test_numbers_follow_each_other_and_say_what_they_are():
 
 def test_pictures_come_at_the_rate_asked_for(monkeypatch):
     slept = []
-    monkeypatch.setattr(pattern.time, "sleep", slept.append)
+    monkeypatch.setattr("time.sleep", slept.append)
     node = make(Pattern, size=(64, 48), fps=0.5)
     node.step()
     node.step()  # the next picture is two seconds away: a step does not wait that long

@@ -94,13 +94,13 @@ def _names_a_share(value: Any) -> bool:
 def change(spec: NodeSpec, values: dict[str, Any]) -> NodeSpec:
     """`spec` with some live settings changed. Raises ConfigError, and changes nothing, unless all are good."""
     can_change = live_fields(spec.node_class)
-    for key in values:
-        if key in can_change and _names_a_share(values[key]):
-            raise ConfigError(
-                f"{spec.name}: {key!r} cannot name a share of another machine while the node runs; "
-                "set it in the config and restart"
-            )
+    for key, value in values.items():
         if key in can_change:
+            if _names_a_share(value):
+                raise ConfigError(
+                    f"{spec.name}: {key!r} cannot name a share of another machine while the node runs; "
+                    "set it in the config and restart"
+                )
             continue
         if key in spec.node_class.Config.model_fields:
             raise ConfigError(

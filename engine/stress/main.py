@@ -21,6 +21,7 @@ import numpy as np
 
 from engine.clock import wall_ns
 from engine.errors import EngineError, Exit
+from engine.main import seconds
 from engine.session import replace_file, require_writable
 from engine.stress import budgets, graph, page, promises
 from engine.stress.leftovers import orphan_check
@@ -73,7 +74,7 @@ def command_parser() -> argparse.ArgumentParser:
         "Exit code 0: they were, and every promise and budget was kept. 5: a frame or a count was wrong. "
         "6: frames and counts were right, a promise or a budget was not kept.",
     )
-    parser.add_argument("--seconds", type=_positive, default=20.0, metavar="N", help="how long (default: 20)")
+    parser.add_argument("--seconds", type=seconds, default=20.0, metavar="N", help="how long (default: 20)")
     parser.add_argument("--frames", type=int, default=0, metavar="N",
                         help="end when the source has published so many, if that is before --seconds")  # fmt: skip
     parser.add_argument("--size", type=_size, default=(320, 180), metavar="WxH",
@@ -82,7 +83,7 @@ def command_parser() -> argparse.ArgumentParser:
                         help="pictures per second; 0: as quickly as it goes (default: 120)")  # fmt: skip
     parser.add_argument("--readers", type=int, choices=range(1, 27), default=2, metavar="N",
                         help="readers of the source, at most 26; a relay has its own (default: 2)")  # fmt: skip
-    parser.add_argument("--chaos", type=_positive, nargs="?", const=CHAOS_S, default=0.0, metavar="S",
+    parser.add_argument("--chaos", type=seconds, nargs="?", const=CHAOS_S, default=0.0, metavar="S",
                         help=f"a random fault every S seconds ({CHAOS_S:g} where S is left out)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="deal the faults of an earlier run again")
     parser.add_argument("--config", type=Path, metavar="FILE",
@@ -90,13 +91,6 @@ def command_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page with plots")
     return parser
-
-
-def _positive(text: str) -> float:
-    with suppress(ValueError):
-        if 0 < (value := float(text)) < 1e9:
-            return value
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
 
 
 def _rate(text: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import numpy as np
@@ -41,10 +40,8 @@ class Pattern(Node):
             self.end()
             return
         if not self.offline:
-            if (left := self.pacer.remaining_s()) > LONGEST_WAIT_S:
-                time.sleep(LONGEST_WAIT_S)
+            if not self.pacer.wait(LONGEST_WAIT_S):
                 return
-            time.sleep(left)
             self.pacer.advance()
         width, height = self.config.size
         with self.out.begin((height, width, 3), np.uint8, pixel_format="BGR") as slot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 from zipfile import BadZipFile
 
@@ -54,10 +53,8 @@ class Performer(Node):
             return
         passed = 1
         if not self.offline:
-            if (left := self.pacer.remaining_s()) > LONGEST_WAIT_S:
-                time.sleep(LONGEST_WAIT_S)
+            if not self.pacer.wait(LONGEST_WAIT_S):
                 return
-            time.sleep(left)
             due_ns = self.pacer.next_ns
             self.pacer.advance()
             passed = (self.pacer.next_ns - due_ns) // self.pacer.period_ns  # when late, the dance keeps time

@@ -46,10 +46,8 @@ class Source(Node):
             time.sleep(LONGEST_WAIT_S)
             return
         if self.pacer is not None:
-            if (left := self.pacer.remaining_s()) > LONGEST_WAIT_S:
-                time.sleep(LONGEST_WAIT_S)
+            if not self.pacer.wait(LONGEST_WAIT_S):
                 return
-            time.sleep(left)
             self.pacer.advance()
         width, height = self.config.size
         with self.out.begin((height, width, 4), np.uint8, pixel_format="RGBA") as slot:
