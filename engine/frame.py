@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntFlag
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -28,12 +28,29 @@ class Source(NamedTuple):
     seq: int
 
 
+class Lens(NamedTuple):
+    """How a camera sees: where a point in space comes to lie in its picture, after librealsense's rs2_intrinsics.
+
+    fx, fy, cx, cy: focal lengths and principal point in pixels; the middle of a pixel is at whole numbers.
+    coefficients: k1, k2, p1, p2, k3 of the distortion. metres: per unit of a depth picture; 0 in other frames.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: Literal["NONE", "BROWN_CONRADY", "INVERSE_BROWN_CONRADY"] = "NONE"
+    coefficients: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    metres: float = 0.0
+
+
 @dataclass(slots=True)
 class Frame:
     """One frame, copied out of its slot: `array` belongs to the reader until its next read.
 
-    array: any dtype and shape. Pictures are (H, W, C) uint8; keypoints are (P, K, 4) float32 with
-        x, y in pixels of a picture of `canvas` size, z in the same unit, and a score in 0..1.
+    array: any dtype and shape. Pictures are (H, W, C) uint8, depths (H, W, 1) uint16; keypoints are (P, K, 4)
+        float32 with x, y in pixels of a picture of `canvas` size, z in the same unit, and a score in 0..1; points in
+        space are the same in metres.
     seq: number within the stream, never repeated, never going back.
     ordinal: how many frames the stream had published with this one; seq gaps that ordinal does
         not show are frames that died with their writer.
@@ -41,6 +58,7 @@ class Frame:
     capture_ns: when light met the sensor (`clock.now_ns`), inherited from the oldest source.
     sources: the frames it was made from.
     ids: track id of each person, where the frame holds keypoints.
+    lens: of the camera whose picture this is, or whose picture the keypoints refer to; None where nobody said.
     """
 
     array: np.ndarray
@@ -58,6 +76,7 @@ class Frame:
     ids: tuple[int, ...] = ()
     sources: tuple[Source, ...] = ()
     stream: int = field(default=0)
+    lens: Lens | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

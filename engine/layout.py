@@ -71,6 +71,8 @@ META_FIELDS = (
     ("pixel_format", "I"),
     ("row_order", "I"),
     ("canvas", "2I"),  # width, height of the picture that keypoints refer to
+    ("lens_model", "I"),
+    ("lens", "10d"),  # fx, fy, cx, cy, k1, k2, p1, p2, k3, metres
     ("source_count", "I"),
     ("people", "I"),
     ("ids", f"{MAX_PEOPLE}I"),
@@ -131,7 +133,10 @@ DTYPES = {
     9: "float16", 10: "float32", 11: "float64", 12: "bool",
 }  # fmt: skip
 FLAGS = {"HELD": 1, "PLACEHOLDER": 2, "DEGRADED": 4, "FIRST_AFTER_RESTART": 8}
-PIXEL_FORMATS = {"NONE": 0, "GRAY": 1, "RGB": 2, "BGR": 3, "RGBA": 4, "BGRA": 5, "KEYPOINTS": 6}
+PIXEL_FORMATS = {
+    "NONE": 0, "GRAY": 1, "RGB": 2, "BGR": 3, "RGBA": 4, "BGRA": 5, "KEYPOINTS": 6, "DEPTH": 7, "WORLD": 8,
+}  # fmt: skip
+LENS_MODELS = {"UNKNOWN": 0, "NONE": 1, "BROWN_CONRADY": 2, "INVERSE_BROWN_CONRADY": 3}  # UNKNOWN: nothing is said
 ROW_ORDERS = {"TOP_DOWN": 0, "BOTTOM_UP": 1}
 MOST = 1 << 62  # nobody counts that far: a larger seq, ordinal or count was written by somebody who is no writer
 
@@ -145,7 +150,7 @@ def digest_of(*tables: object) -> int:
 DIGEST = digest_of(
     ABI, COMMON, RING, READER_LINES, READER_LINE_BYTES, READER, BOOKS, SLOT_META_BYTES, MARK, META_OFFSET, META_FIELDS,
     DIRECTORY, STREAM_ROWS, STREAM_ROW_BYTES, STREAM, NODE_ROWS, NODE_ROW_BYTES, NODE, HISTOGRAM, BINS_PER_OCTAVE,
-    STATES, PHASES, DTYPES, FLAGS, PIXEL_FORMATS, ROW_ORDERS,
+    STATES, PHASES, DTYPES, FLAGS, PIXEL_FORMATS, ROW_ORDERS, LENS_MODELS,
 )  # fmt: skip
 
 NUMPY_DTYPES = {code: np.dtype(name) for code, name in DTYPES.items()}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine import layout
-from engine.frame import Source
+from engine.frame import Lens, Source
 
 _CODES = [code for _, code in layout.META_FIELDS]
 _NAMES = [name for name, _ in layout.META_FIELDS]
@@ -26,6 +26,8 @@ LINEAGE = struct.Struct("<" + "".join(_CODES[_LINEAGE_AT:]))
 NO_LINEAGE = bytes(LINEAGE.size)
 FORMAT_NAMES = {code: name for name, code in layout.PIXEL_FORMATS.items()}
 ROW_ORDER_NAMES = {code: name for name, code in layout.ROW_ORDERS.items()}
+LENS_MODEL_NAMES = {code: name for name, code in layout.LENS_MODELS.items() if name != "UNKNOWN"}
+NO_LENS = (layout.LENS_MODELS["UNKNOWN"], *[0.0] * 10)
 
 
 class Form(NamedTuple):
@@ -37,11 +39,14 @@ class Form(NamedTuple):
     pixel_format: str
     row_order: str
     canvas: tuple[int, int]
+    lens: Lens | None
     packed: bytes
 
 
 @lru_cache(64)
-def form_of(shape: tuple[int, ...], dtype: Any, pixel_format: str, row_order: str, canvas: tuple[int, int]) -> Form:
+def form_of(
+    shape: tuple[int, ...], dtype: Any, pixel_format: str, row_order: str, canvas: tuple[int, int], lens: Lens | None
+) -> Form:
     """Raises `ValueError`, `KeyError` or `TypeError` for a shape, dtype, format or row order that there is not."""
     if len(shape) > layout.MAX_DIMS or any(length < 0 for length in shape):
         raise ValueError(f"A frame of shape {shape} is not possible; up to {layout.MAX_DIMS} lengths, none negative.")
@@ -49,16 +54,16 @@ def form_of(shape: tuple[int, ...], dtype: Any, pixel_format: str, row_order: st
     size = math.prod(shape) * kind.itemsize
     packed = FORM.pack(
         size, layout.DTYPE_CODES[kind], len(shape), *_padded(shape, layout.MAX_DIMS),
-        layout.PIXEL_FORMATS[pixel_format], layout.ROW_ORDERS[row_order], *canvas,
+        layout.PIXEL_FORMATS[pixel_format], layout.ROW_ORDERS[row_order], *canvas, *_lens_words(lens),
     )  # fmt: skip
-    return Form(shape, kind, size, pixel_format, row_order, canvas, packed)
+    return Form(shape, kind, size, pixel_format, row_order, canvas, lens, packed)
 
 
 @lru_cache(64)
 def form_from(packed: bytes) -> Form | None:
     """The form that a writer has packed, or None where the bytes cannot be true."""
     size, code, ndim, *rest = FORM.unpack(packed)
-    shape, (pixel_format, row_order, width, height) = rest[: layout.MAX_DIMS], rest[layout.MAX_DIMS :]
+    shape, (pixel_format, row_order, width, height, *lens) = rest[: layout.MAX_DIMS], rest[layout.MAX_DIMS :]
     dtype = layout.NUMPY_DTYPES.get(code)
     if dtype is None or ndim > layout.MAX_DIMS or math.prod(shape[:ndim]) * dtype.itemsize != size:
         return None
@@ -68,8 +73,23 @@ def form_from(packed: bytes) -> Form | None:
         return None
     return Form(
         tuple(shape[:ndim]), dtype, size, FORMAT_NAMES.get(pixel_format, "NONE"),
-        ROW_ORDER_NAMES.get(row_order, "TOP_DOWN"), (width, height), packed,
+        ROW_ORDER_NAMES.get(row_order, "TOP_DOWN"), (width, height), _lens(*lens), packed,
     )  # fmt: skip
+
+
+def _lens_words(lens: Lens | None) -> tuple:
+    if lens is None:
+        return NO_LENS
+    focus, (k1, k2, p1, p2, k3) = lens[:4], lens.coefficients
+    return layout.LENS_MODELS[lens.distortion], *focus, k1, k2, p1, p2, k3, lens.metres
+
+
+def _lens(model: int, *values: float) -> Lens | None:
+    """None where nobody said anything, or nothing that can be true."""
+    distortion = LENS_MODEL_NAMES.get(model)
+    if distortion is None or not all(map(math.isfinite, values)) or min(values[:2]) <= 0 or values[9] < 0:
+        return None
+    return Lens(*values[:4], distortion, values[4:9], values[9])  # type: ignore[arg-type]
 
 
 def pack_lineage(ids: tuple[int, ...], sources: tuple[Source, ...]) -> bytes:

@@ -139,7 +139,7 @@ class RingReader:
         ids, sources = meta.unpack_lineage(packed[LINEAGE])
         return Frame(
             array, seq, epoch, ordinal, capture_ns, wall_ns, publish_ns, version, Flags(flags) if flags else NO_FLAGS,
-            form.pixel_format, form.row_order, form.canvas, ids, sources, self.stream,
+            form.pixel_format, form.row_order, form.canvas, ids, sources, self.stream, form.lens,
         )  # fmt: skip
 
     def _copied(self, view: np.ndarray) -> np.ndarray:

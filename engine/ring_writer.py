@@ -13,7 +13,7 @@ from engine import atomics, layout, meta
 from engine.books import Books
 from engine.clock import now_ns, wall_ns
 from engine.errors import FrameTooLarge, WriterFenced
-from engine.frame import Frame
+from engine.frame import Frame, Lens
 from engine.ring import META_END, WORD, Geometry, Views, newest, newest_ordinal
 from engine.shm import Segment
 from engine.wake import Ringer
@@ -107,6 +107,7 @@ class RingWriter:
         row_order: str = "TOP_DOWN",
         canvas: tuple[int, int] = (0, 0),
         ids: Sequence[int] = (),
+        lens: Lens | None = None,
         flags: int = 0,
         param_version: int = 0,
     ) -> Slot:
@@ -120,7 +121,7 @@ class RingWriter:
             self._fence_off()
         if self._open:
             raise RuntimeError("A frame of this output is still being written; leave its `with` block first.")
-        form = meta.form_of(tuple(shape), dtype, pixel_format, row_order, tuple(canvas))
+        form = meta.form_of(tuple(shape), dtype, pixel_format, row_order, tuple(canvas), lens)
         if form.size > self.geometry.capacity:
             raise FrameTooLarge(
                 f"A frame of {form.size} bytes does not fit ring {self.segment.name}, "

@@ -30,6 +30,7 @@ TICK_S = 0.1
 AMNESTY_NS = SECOND  # a longer gap between two ticks is the supervisor's own pause, and nobody else's fault
 LOOK_NS = SECOND  # how often it is made sure that our segments can still be found
 STOP_NS = 2 * SECOND  # after this long whatever has not stopped is killed
+NO_PICTURES = ("KEYPOINTS", "WORLD", "DEPTH")
 FATAL_AT_START = (Exit.BAD_INPUT, Exit.USAGE)
 
 
@@ -272,4 +273,4 @@ class Supervisor:
     def picture(self) -> Frame | None:
         """The newest picture of the last stream that carries any."""
         frames = (self.rings.newest(stream.name) for stream in reversed(self.config.streams))
-        return next((frame for frame in frames if frame is not None and frame.pixel_format != "KEYPOINTS"), None)
+        return next((frame for frame in frames if frame is not None and frame.pixel_format not in NO_PICTURES), None)

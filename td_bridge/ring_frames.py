@@ -2,7 +2,7 @@
 
     RGBA, BGRA, RGB, BGR          (H, W, 4) uint8 RGBA; opaque where there was no alpha
     one channel                   (H, W, 1) uint8, uint16 or float32, as it was: a mask, a depth
-    keypoints                     (people, points, 4) float32, untouched
+    keypoints, points in space    (people, points, 4) float32, untouched
 
 Standard library and NumPy only.
 """
@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from ring_mapping import DTYPES, FORM, MAX_DIMS, PAGE, PIXEL_FORMATS, ROW_ORDERS
 
 FORMATS = {code: name for name, code in PIXEL_FORMATS.items()}
-CHANNELS = {"GRAY": 1, "RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4}
+CHANNELS = {"GRAY": 1, "DEPTH": 1, "RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4}
 NAMELESS = {1: "GRAY", 3: "RGB", 4: "RGBA"}  # what a picture is whose maker did not say
 PLAIN = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 CHUNK_BYTES = 1 << 17  # a part of a picture that stays in the cache between two steps
@@ -44,13 +44,13 @@ class Form(NamedTuple):
 def form_of(packed: bytes) -> Form | None:
     """The form in a frame's metadata, or None where the numbers do not go together. Each of them may be a lie."""
     size, code, ndim, *rest = FORM.unpack(packed)
-    shape, (format_code, row_order, *canvas) = tuple(rest[:MAX_DIMS]), rest[MAX_DIMS:]
+    shape, (format_code, row_order, *canvas) = tuple(rest[:MAX_DIMS]), rest[MAX_DIMS : MAX_DIMS + 4]
     if code not in DTYPES or ndim > MAX_DIMS or row_order not in ROW_ORDERS.values():
         return None
     shape, dtype, pixel_format = shape[:ndim], np.dtype(DTYPES[code]), FORMATS.get(format_code, "")
     if size != math.prod(shape) * dtype.itemsize:
         return None
-    if pixel_format == "KEYPOINTS":
+    if pixel_format in ("KEYPOINTS", "WORLD"):
         fits = dtype == np.float32 and ndim == 3 and shape[2] == 4
         return Form(size, pixel_format if fits else "", shape, dtype, False, (canvas[0], canvas[1]))
     height, width, channels = (*shape, 1) if ndim == 2 else shape if ndim == 3 else (0, 0, 0)

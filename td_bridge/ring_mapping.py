@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 # --- the byte map: the same names and values as in engine/layout.py ---
 ABI = 1
-DIGEST = 0xE47EE65D983F7E17
+DIGEST = 0xC53374B1B2AFAA86
 MAGIC = int.from_bytes(b"UTSUSHI\0", "little")
 BYTE_ORDER = 0x0102030405060708
 PAGE = 4096
@@ -37,7 +37,7 @@ META_FIELDS = (
     ("seq", "Q"), ("epoch", "Q"), ("ordinal", "Q"), ("capture_ns", "q"), ("capture_wall_ns", "q"),
     ("publish_ns", "q"), ("param_version", "Q"), ("flags", "Q"), ("payload_bytes", "Q"), ("dtype", "I"),
     ("ndim", "I"), ("shape", "6I"), ("pixel_format", "I"), ("row_order", "I"), ("canvas", "2I"),
-    ("source_count", "I"), ("people", "I"), ("ids", "16I"), ("sources", "12Q"),
+    ("lens_model", "I"), ("lens", "10d"), ("source_count", "I"), ("people", "I"), ("ids", "16I"), ("sources", "12Q"),
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def _part(first: str, last: str) -> struct.Struct:
 
 
 # Three parts, because they change at different rates: with every frame, hardly ever, and only asked for now and then.
-HEAD, FORM, LINEAGE = _part("seq", "flags"), _part("payload_bytes", "canvas"), _part("source_count", "sources")
+HEAD, FORM, LINEAGE = _part("seq", "flags"), _part("payload_bytes", "lens"), _part("source_count", "sources")
 FORM_AT, LINEAGE_AT = HEAD.size, HEAD.size + FORM.size
 META_END = META_OFFSET + LINEAGE_AT + LINEAGE.size
 MAX_DIMS, MAX_PEOPLE, MAX_SOURCES = 6, 16, 4
@@ -61,7 +61,9 @@ STREAM = {"mark": 0x00, "generation": 0x08, "segment_bytes": 0x10, "node": 0x18,
 STATES = {"INIT": 0, "READY": 1, "RETIRED": 2}
 FLAGS = {"HELD": 1, "PLACEHOLDER": 2, "DEGRADED": 4, "FIRST_AFTER_RESTART": 8}
 ROW_ORDERS = {"TOP_DOWN": 0, "BOTTOM_UP": 1}
-PIXEL_FORMATS = {"NONE": 0, "GRAY": 1, "RGB": 2, "BGR": 3, "RGBA": 4, "BGRA": 5, "KEYPOINTS": 6}
+PIXEL_FORMATS = {
+    "NONE": 0, "GRAY": 1, "RGB": 2, "BGR": 3, "RGBA": 4, "BGRA": 5, "KEYPOINTS": 6, "DEPTH": 7, "WORLD": 8,
+}  # fmt: skip
 DTYPES = {
     1: "uint8", 2: "int8", 3: "uint16", 4: "int16", 5: "uint32", 6: "int32", 7: "uint64", 8: "int64",
     9: "float16", 10: "float32", 11: "float64", 12: "bool",

@@ -240,7 +240,7 @@ class RingReader:
         seq, epoch, ordinal, capture_ns, _, self._published_ns, self.param_version, self._flags = about
         self.array, self._spare = self._spare, self.array
         self.pixel_format, self.canvas = form.pixel_format, form.canvas
-        self.height, self.width = form.canvas[::-1] if form.pixel_format == "KEYPOINTS" else form.shape[:2]
+        self.height, self.width = form.canvas[::-1] if form.pixel_format in ("KEYPOINTS", "WORLD") else form.shape[:2]
         if self._ordinal is not None:  # the engine's own count: numbers that died with a writer are not in it
             self.skipped += max(0, ordinal - self._ordinal - 1)
         self.restarts += self._epoch not in (0, epoch)

@@ -13,6 +13,7 @@ from ring_kit import NAME, put, reader, successor
 
 from engine import atomics, layout, meta, ring, shm
 from engine.errors import FrameTooLarge, LayoutMismatch, NotReady, SegmentMissing, ShmFull, WriterFenced
+from engine.frame import Lens
 from engine.process import ROOT
 from engine.ring_reader import Policy, RingReader
 from engine.ring_writer import RingWriter
@@ -43,6 +44,28 @@ def test_a_frame_arrives_with_all_that_was_said_about_it(writer: RingWriter) -> 
     assert frame.sources == (source.source,) and frame.flags.name == "HELD"
     assert (frame.array == 0.5).all()
     assert reading.read() is None
+
+
+LENS = Lens(610.5, 611.25, 319.5, 239.5, "BROWN_CONRADY", (0.1, -0.2, 0.001, 0.002, 0.05), 0.001)
+
+
+def test_a_frame_says_through_which_lens_it_was_seen(writer: RingWriter) -> None:
+    seen = []
+    for lens in (LENS, LENS._replace(distortion="NONE", fx=500.0), None):
+        with writer.begin((4, 5, 1), np.uint16, pixel_format="DEPTH", lens=lens) as slot:
+            slot.array[:] = 7
+        frame = reader(line=None).read()
+        assert frame is not None and frame.pixel_format == "DEPTH"
+        seen.append(frame.lens)
+    assert seen == [LENS, LENS._replace(distortion="NONE", fx=500.0), None]
+
+
+@pytest.mark.parametrize("lie", [{"fx": 0.0}, {"fy": float("nan")}, {"metres": -1.0}, {"cx": float("inf")}])
+def test_a_lens_that_cannot_be_is_none(writer: RingWriter, lie: dict[str, float]) -> None:
+    with writer.begin((4, 5, 1), np.uint16, lens=LENS._replace(**lie)) as slot:
+        slot.array[:] = 7
+    frame = reader(line=None).read()
+    assert frame is not None and frame.lens is None and frame.array.max() == 7
 
 
 @pytest.mark.parametrize("dtype", sorted(layout.DTYPES.values()))
@@ -337,7 +360,7 @@ def test_no_elements_but_impossible_lengths_are_refused(writer: RingWriter) -> N
     put(writer, 1)
     reading = reader(line=None)
     at = reading.geometry.slot(writer.head) + layout.META_OFFSET + meta.HEAD.size
-    lie = meta.FORM.pack(0, layout.DTYPE_CODES[np.dtype("uint8")], 3, 0, 2**32 - 1, 2**32 - 1, 0, 0, 0, 0, 0, 0, 0)
+    lie = meta.FORM.pack(0, layout.DTYPE_CODES[np.dtype("uint8")], 3, 0, 2**32 - 1, 2**32 - 1, *[0] * 7, *meta.NO_LENS)
     writer.segment.buffer[at : at + len(lie)] = lie
     with pytest.raises(LayoutMismatch):
         reading.read()
