@@ -63,9 +63,15 @@ class Image:
         """Bytes to reserve per frame: the config's `size`, [width, height] or a square's side, or else 1080p.
 
         The ring can grow."""
-        size = getattr(config, "size", None) or (1920, 1080)
-        width, height = (size, size) if isinstance(size, int) else size
-        return width * height * self.channels
+        return _pixels(config) * self.channels
+
+
+@dataclass(frozen=True)
+class Depth:
+    """An output of distances, (H, W, 1) uint16; 0 is unknown. The frame's lens says how much one is in metres."""
+
+    def capacity(self, config: NodeConfig) -> int:
+        return _pixels(config) * 2
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,24 @@ class Keypoints:
         return getattr(config, "people", 1) * self.points * 4 * 4
 
 
-Port = Image | Keypoints
+@dataclass(frozen=True)
+class World(Keypoints):
+    """An output of points in space, (people, points, 4) float32: x, y, z in metres, score."""
+
+
+Port = Image | Depth | Keypoints
+
+
+def _pixels(config: NodeConfig) -> int:
+    size = getattr(config, "size", None) or (1920, 1080)
+    width, height = (size, size) if isinstance(size, int) else size
+    return width * height
 
 
 class Node:
     """Base of all nodes.
+
+    outputs: the first one's stream is called like the node, each further one's "node.port".
 
     Life: `setup` once, then `step` for ever, then `close`. Raise `BadInput` from `setup` when the config names
     something that cannot be used. An exception from `step` is logged and counted and the next step runs;
@@ -112,11 +131,15 @@ class Node:
     log: logging.Logger
     outs: dict[str, StreamWriter]
 
+    @classmethod
+    def outputs_of(cls, config: Any) -> dict[str, Port]:
+        """The outputs that a node with these settings has. Raises `EngineError`, a sentence, where it can have none."""
+        return cls.outputs
+
     @property
     def out(self) -> StreamWriter:
-        """The only output."""
-        (only,) = self.outs.values()
-        return only
+        """The first output."""
+        return next(iter(self.outs.values()))
 
     def setup(self) -> None:
         """Load what is slow to load. Runs under `startup_timeout`."""

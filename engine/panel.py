@@ -132,7 +132,7 @@ def describe(
 
 
 def _stream(stream: StreamSpec, spec: NodeSpec) -> dict[str, Any]:
-    port = spec.node_class.outputs[stream.port]
+    port = spec.outputs[stream.port]
     people = {"people": getattr(spec.config, "people", 1)} if isinstance(port, Keypoints) else {}
     return {"name": stream.name, "node": stream.node, "kind": type(port).__name__.lower(), **asdict(port), **people}
 

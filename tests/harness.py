@@ -82,7 +82,7 @@ def make(node_class: type[Node], *, offline: bool = False, setup: bool = True, *
     node = node_class()
     node.config = node_class.Config(**settings)
     node.name, node.offline, node.log = "node", offline, logging.getLogger("node")
-    node.outs = {port: Capture() for port in node_class.outputs}  # type: ignore[misc]
+    node.outs = {port: Capture() for port in node_class.outputs_of(node.config)}  # type: ignore[misc]
     node.complaints = []  # type: ignore[attr-defined]
     node.degraded = node.complaints.append  # type: ignore[attr-defined, method-assign]
     node.recovered = node.complaints.clear  # type: ignore[attr-defined, method-assign]

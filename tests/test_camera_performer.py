@@ -298,4 +298,4 @@ def test_a_config_reads_either_output(port: str, reader: str, tmp_path: Path) ->
     nodes = f"  camera: {{type: camera.performer}}\n  reader: {{type: {reader}, input: camera.{port}}}\n"
     path.write_text(f"engine: {{name: x}}\nnodes:\n{nodes}", encoding="utf-8")
     (edge,) = load(path).nodes[1].inputs.values()
-    assert edge.stream == f"camera.{port}"
+    assert edge.stream == {"image": "camera"}.get(port, f"camera.{port}")

@@ -78,7 +78,7 @@ def test_pages_come_from_the_engines_own_settings(pair: tuple[Engine, Desk]) -> 
     assert (fit.style, fit.menuNames, fit.default) == ("Menu", ["contain", "cover", "stretch"], "contain")
     assert desk.par.Nfiguremirror.style == "Toggle" and desk.par.Nfigurestickwidth.style == "Int"
     assert [desk.par[f"Nfigurebackground{index}"].style for index in (1, 2, 3, 4)] == ["Int"] * 4
-    assert desk.par.Stream.menuNames == ["camera.image", "camera.keypoints", "figure", "output"]
+    assert desk.par.Stream.menuNames == ["camera", "camera.keypoints", "figure", "output"]
     assert desk.par.Posestream.menuNames == ["camera.keypoints"]
 
 
@@ -205,9 +205,9 @@ def test_info_and_pose_are_channels(pair: tuple[Engine, Desk]) -> None:
 
 def test_more_streams_have_a_top_each(pair: tuple[Engine, Desk]) -> None:
     _, desk = pair
-    desk.par.Morestreams = "camera.image figure"
+    desk.par.Morestreams = "camera figure"
     desk.until(lambda: desk.comp.op("picture_figure") is not None and desk.comp.op("picture_figure").copies > 1)
-    camera, figure = desk.comp.op("picture_camera_image"), desk.comp.op("picture_figure")
+    camera, figure = desk.comp.op("picture_camera"), desk.comp.op("picture_figure")
     desk.until(lambda: camera.copies > 1)
     assert camera.image.shape == (48, 64, 4) and figure.image.shape == (64, 64, 4)
     assert (camera.image[..., 3] == 255).all() and desk.picture.image.shape == (16, 32, 4)
@@ -215,7 +215,7 @@ def test_more_streams_have_a_top_each(pair: tuple[Engine, Desk]) -> None:
         desk.picture
     ]
     desk.par.Morestreams = "figure"
-    desk.until(lambda: desk.comp.op("picture_camera_image") is None)
+    desk.until(lambda: desk.comp.op("picture_camera") is None)
     assert desk.comp.op("out_picture_camera_image") is None and desk.comp.op("picture_figure") is figure
 
 

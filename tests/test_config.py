@@ -34,7 +34,13 @@ NODES = {
         """,
     "camera/depth.py": """
         class Depth(Node):
+            class Config(NodeConfig):
+                mask: bool = False
             outputs = {"color": Image(channels=3), "depth": Image(channels=2)}
+
+            @classmethod
+            def outputs_of(cls, config):
+                return cls.outputs | ({"mask": Image(channels=1)} if config.mask else {})
         """,
     "filter/pass_on.py": """
         class PassOn(Node):
@@ -129,10 +135,28 @@ def test_a_node_with_several_outputs_names_its_streams_by_port(trial):
           camera: {type: camera.depth}
           mix: {type: filter.mix, inputs: {image: camera.color, mask: camera.depth}}
     """)
-    assert {stream.name for stream in got.streams} == {"camera.color", "camera.depth", "mix"}
-    assert got.nodes[1].inputs["mask"] == Edge("camera.depth", Policy.EVERY)
-    told = refused(trial, "nodes:\n  camera: {type: camera.depth}\n  p: {type: filter.pass_on, input: camera}\n")
-    assert "'camera'; that node makes camera.color, camera.depth" in told
+    assert {stream.name for stream in got.streams} == {"camera", "camera.depth", "mix"}
+    assert got.nodes[1].inputs == {
+        "image": Edge("camera", Policy.LATEST), "mask": Edge("camera.depth", Policy.EVERY),
+    }  # fmt: skip
+    told = refused(trial, "nodes:\n  camera: {type: camera.depth}\n  p: {type: filter.pass_on, input: camera.mask}\n")
+    assert "'camera.mask'; write mask: true into camera" in told
+    told = refused(trial, "nodes:\n  camera: {type: camera.depth}\n  p: {type: filter.pass_on, input: camera.dpeth}\n")
+    assert "'camera.dpeth'; that node makes camera, camera.depth" in told
+
+
+def test_an_output_may_hang_on_a_setting_and_the_first_one_has_two_names(trial):
+    got = trial("""
+        nodes:
+          camera: {type: camera.depth, mask: true}
+          mix: {type: filter.mix, inputs: {image: camera.color, mask: camera.mask}}
+    """)
+    assert [stream.name for stream in got.streams if stream.node == "camera"] == [
+        "camera",
+        "camera.depth",
+        "camera.mask",
+    ]
+    assert [edge.stream for edge in got.nodes[1].inputs.values()] == ["camera", "camera.mask"]
 
 
 def test_offline_makes_every_edge_lossless(trial):

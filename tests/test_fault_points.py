@@ -135,7 +135,7 @@ def test_camera_pose_figure_and_output_die_at_every_point(launch: Callable[..., 
 
 def test_the_drawn_camera_dies_at_every_point_and_the_trained_performer_at_two(launch: Callable[..., Engine]) -> None:
     """PyTorch takes long to start, and the ring cannot tell one generator from another."""
-    deaths = deaths_of({"camera.image": POINTS, "generator": ["K2", "K5"]})
+    deaths = deaths_of({"camera": POINTS, "generator": ["K2", "K5"]})
     engine = launch(DRAWN, variables=rehearsal(deaths))
     watcher = Watcher(engine, {"camera.keypoints": sensible}, output="output")
     die_and_come_back(engine, watcher, deaths)

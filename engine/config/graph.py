@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.config.errors import shown, suggest
 from engine.config.yaml_source import Where, YamlSource
 from engine.layout import MAX_READERS, MAX_STREAMS
-from engine.node import Node, NodeConfig
+from engine.node import Node, NodeConfig, Port
 from engine.ring_reader import Policy
 
 NodeClass = type[Node]
@@ -34,11 +34,12 @@ class NodeSpec:
     node_class: NodeClass
     config: NodeConfig
     inputs: dict[str, Edge]
+    outputs: dict[str, Port]
     smaller: tuple[NodeConfig, ...] = ()  # the same in each of the node's profiles
 
     def stream_name(self, port: str) -> str:
-        """A node's only output is called like the node, one of several "node.port"."""
-        return self.name if len(self.node_class.outputs) == 1 else f"{self.name}.{port}"
+        """A node's first output is called like the node, a further one "node.port"."""
+        return self.name if port == next(iter(self.outputs)) else f"{self.name}.{port}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def connect(
 
     broken: names of nodes that were refused already; what reads from them is not refused for that.
     """
+    nodes = _in_full(nodes)
     streams = _streams(nodes, offline)
     if len(streams) > MAX_STREAMS:
         source.complain(("nodes",), f"these nodes make {len(streams)} streams; an engine carries {MAX_STREAMS}")
@@ -72,9 +74,18 @@ def connect(
     for node in nodes:
         for port, edge in node.inputs.items():
             if edge.stream not in known and edge.stream.partition(".")[0] not in broken:
-                sentence = f"no node makes the stream {shown(edge.stream)}{_instead(edge.stream, known, broken)}"
+                sentence = f"no node makes the stream {shown(edge.stream)}{_instead(edge.stream, nodes, known, broken)}"
                 source.complain(_stream_place(source, node.name, port), sentence)
     return _ordered(source, nodes, known), streams
+
+
+def _in_full(nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
+    """The nodes, with every stream under its own name: "camera.image" is just "camera" if that is the first output."""
+    names = {f"{node.name}.{next(iter(node.outputs))}": node.name for node in nodes if node.outputs}
+    return [
+        replace(node, inputs={p: replace(e, stream=names.get(e.stream, e.stream)) for p, e in node.inputs.items()})
+        for node in nodes
+    ]
 
 
 def _stream_place(source: YamlSource, node: str, port: str) -> Where:
@@ -106,12 +117,16 @@ def _streams(nodes: Sequence[NodeSpec], offline: bool) -> tuple[StreamSpec, ...]
             readers=tuple(readers.get(node.stream_name(port), ())),
         )
         for node in nodes
-        for port, output in node.node_class.outputs.items()
+        for port, output in node.outputs.items()
     )
 
 
-def _instead(name: str, known: Collection[str], broken: Collection[str]) -> str:
-    ports = [stream for stream in known if stream.startswith(f"{name}.")]
+def _instead(name: str, nodes: Sequence[NodeSpec], known: dict[str, str], broken: Collection[str]) -> str:
+    node, _, port = name.partition(".")
+    settings = next((spec.node_class.Config.model_fields for spec in nodes if spec.name == node), {})
+    if port in settings and settings[port].annotation is bool:
+        return f"; write {port}: true into {node}"
+    ports = [stream for stream, owner in known.items() if owner == node]
     return f"; that node makes {', '.join(ports)}" if ports else suggest(name, [*known, *broken])
 
 

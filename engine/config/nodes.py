@@ -11,7 +11,7 @@ from engine.config.graph import Edge, NodeSpec
 from engine.config.model import NODE_NAME, OWN_KEYS, EdgeConfig
 from engine.config.profiles import smaller
 from engine.config.yaml_source import Where, YamlSource
-from engine.errors import ConfigError
+from engine.errors import ConfigError, EngineError
 from engine.node import Node
 from engine.ring_reader import Policy
 
@@ -32,8 +32,9 @@ def read_node(source: YamlSource, name: str, entry: Any, offline: bool) -> NodeS
     if config is None or len(inputs) < len(node_class.inputs):
         return None
     try:
-        return NodeSpec(name, values["type"], node_class, config, inputs, smaller(node_class, config))
-    except ConfigError as error:
+        outputs = node_class.outputs_of(config)
+        return NodeSpec(name, values["type"], node_class, config, inputs, outputs, smaller(node_class, config))
+    except EngineError as error:
         source.complain(where, str(error), at_key=True)
         return None
 

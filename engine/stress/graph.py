@@ -67,7 +67,7 @@ def is_source(spec: configs.NodeSpec) -> bool:
 
 def is_reader(spec: configs.NodeSpec) -> bool:
     """Is it one of ours that only reads?"""
-    return is_numbered(spec) and not spec.node_class.outputs
+    return is_numbered(spec) and not spec.outputs
 
 
 def tally_of(folder: Path, node: str) -> Path:

@@ -157,7 +157,7 @@ class Run:
 
     def _is_picture(self, stream: configs.StreamSpec) -> bool:
         owner = next(spec for spec in self.config.nodes if spec.name == stream.node)
-        return hasattr(owner.node_class.outputs[stream.port], "channels")
+        return hasattr(owner.outputs[stream.port], "channels")
 
     def _viewer(self, stream: str, name: str) -> Visitor:
         path = tally_of(self.folder, f"viewer-{name}")
