@@ -58,15 +58,14 @@ def test_boxes_of_one_person_merge_by_weight_and_others_stay_apart() -> None:
     boxes = np.array([[5, 5, 6, 6], [0, 0, 1, 1], [0.1, 0, 1.1, 1]])
     points = np.array([[[5, 5]], [[0, 0]], [[4, 8]]], float)
     scores = np.array([0.6, 0.9, 0.3])
-    merged = weighted_nms(boxes, points, scores, most=8)
+    merged = weighted_nms(boxes, points, scores)
     np.testing.assert_allclose(merged, [[[1, 2]], [[5, 5]]])
-    assert len(weighted_nms(boxes, points, scores, most=1)) == 1
-    assert weighted_nms(boxes[:0], points[:0], scores[:0], most=8) == []
+    assert weighted_nms(boxes[:0], points[:0], scores[:0]) == []
 
 
 def test_boxes_without_area_do_not_hang_the_merging() -> None:
     nothing = np.zeros((2, 4))
-    assert len(weighted_nms(nothing, np.zeros((2, 1, 2)), np.array([0.9, 0.8]), most=8)) == 2
+    assert len(weighted_nms(nothing, np.zeros((2, 1, 2)), np.array([0.9, 0.8]))) == 2
 
 
 def refine_slowly(points: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Find people in a whole picture: BlazePose's detector.
+"""Find people in a picture's region: BlazePose's detector.
 
 Source: MediaPipe, modules/pose_detection (pose_detection_cpu.pbtxt): a 224 × 224 single-shot detector with 2254
 anchors. Each box comes with four points; the first two, hips and edge of the body's circle, are all that is used.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nodes.pose.light import Light
 from nodes.pose.model import Model, sigmoid
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
@@ -36,8 +37,8 @@ def iou(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return shared / (area + areas - shared + 1e-9)
 
 
-def weighted_nms(boxes: np.ndarray, points: np.ndarray, scores: np.ndarray, most: int) -> list[np.ndarray]:
-    """Merge the boxes that mean the same person; the best `most` of them, best first.
+def weighted_nms(boxes: np.ndarray, points: np.ndarray, scores: np.ndarray) -> list[np.ndarray]:
+    """Merge the boxes that mean the same person; best first.
 
     boxes (N, 4) x0, y0, x1, y1; points (N, K, 2); scores (N,). Each result is the (K, 2) mean of the merged boxes'
     points, weighted by score: steadier than the best box alone.
@@ -45,7 +46,7 @@ def weighted_nms(boxes: np.ndarray, points: np.ndarray, scores: np.ndarray, most
     """
     order = np.argsort(-scores)
     merged: list[np.ndarray] = []
-    while len(order) and len(merged) < most:
+    while len(order):
         best = order[0]
         same = iou(boxes[best], boxes[order]) > _MERGE_IOU
         same[0] = True
@@ -60,9 +61,11 @@ class Detector:
         self._model = model
         self._anchors = make_anchors()
         self._input = np.empty((1, INPUT, INPUT, 3), np.float32)
+        self._light = Light()
 
     def __call__(self, picture: Picture, most: int, min_score: float) -> list[Roi]:
-        """At most `most` people, the surest first, each at least as sure as `min_score` (0..1)."""
+        """At most `most` people whose centre is in the picture's region, the surest first, each at least as sure as
+        `min_score` (0..1)."""
         scale, left, top = self._letterbox(picture)
         raw, logits = self._model(self._input, _BOXES, _LOGITS)
         scores = sigmoid(logits[:, 0])
@@ -71,16 +74,19 @@ class Detector:
         centres, sizes = raw[:, :2] + anchors, raw[:, 2:4]
         boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
         points = raw[:, 4:].reshape(-1, 4, 2) + anchors[:, None]
-        people = weighted_nms(boxes, points, scores[sure], most)
-        return [Roi.around(*((person[:2] * INPUT - (left, top)) / scale)) for person in people]
+        corner = picture.part[:2]
+        people = weighted_nms(boxes, points, scores[sure])
+        rois = [Roi.around(*((person[:2] * INPUT - (left, top)) / scale + corner)) for person in people]
+        return [roi for roi in rois if picture.holds(roi.x, roi.y)][:most]
 
     def _letterbox(self, picture: Picture) -> tuple[float, int, int]:
-        """Fit the picture into the network's input, black around, values -1..1; the scale and the left and top edge."""
-        scale = INPUT / max(picture.width, picture.height)
-        width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+        """Fit the region into the network's input, black around, values -1..1; the scale and the left and top edge."""
+        across, down = picture.part[2:]
+        scale = INPUT / max(across, down)
+        width, height = max(1, round(across * scale)), max(1, round(down * scale))
         left, top = (INPUT - width) // 2, (INPUT - height) // 2
         self._input.fill(-1)
         inside = self._input[0, top : top + height, left : left + width]
-        np.multiply(picture.resized(width, height), np.float32(2 / 255), out=inside)
+        np.multiply(picture.resized(width, height, self._light), np.float32(2 / 255), out=inside)
         inside -= 1
         return scale, left, top

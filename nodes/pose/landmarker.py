@@ -7,10 +7,13 @@ tracking", 2020.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from nodes.pose.light import Light
+from nodes.pose.mask import Mask
 from nodes.pose.model import Model, sigmoid
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
@@ -19,6 +22,7 @@ INPUT = 256
 POINTS = 33  # the body; the network's next two points say where the person's square is, the last four are unused
 _ALL = 39
 _LANDMARKS, _PRESENCE, _HEAT = (1, 195), (1, 1), (1, 64, 64, 39)
+_WORLD, _BODY = (1, 117), (1, 256, 256, 1)
 _WINDOW = np.arange(-3, 4)  # a 7 × 7 neighbourhood of the heat map
 _MIN_HEAT = 0.5
 
@@ -26,12 +30,16 @@ _MIN_HEAT = 0.5
 @dataclass(frozen=True)
 class Landmarks:
     """One person. xyz: (33, 3) pixels of the picture, z towards the viewer is negative and 0 is the hips' depth;
-    score: (33,) 0..1; alignment: (2, 2) pixels, the points for the next `Roi.around`; presence: 0..1."""
+    score: (33,) 0..1; alignment: (2, 2) pixels, the points for the next `Roi.around`; presence: 0..1;
+    world: (33, 3) metres from the middle of the hips, x to the right, y down, z away from the camera, a guess that
+    knows no lens; mask: where the body is. These two only if they were asked for."""
 
     xyz: np.ndarray
     score: np.ndarray
     alignment: np.ndarray
     presence: float
+    world: np.ndarray | None = None
+    mask: Mask | None = None
 
 
 def refine(points: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -61,15 +69,16 @@ def refine(points: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 class Landmarker:
-    def __init__(self, model: Model):
-        self._model = model
+    def __init__(self, model: Model, world: bool = False, mask: bool = False):
+        self._model, self._world, self._mask = model, world, mask
+        self._outputs = [_LANDMARKS, _PRESENCE, _HEAT] + [_WORLD] * world + [_BODY] * mask
         self._input = np.empty((1, INPUT, INPUT, 3), np.float32)
 
-    def __call__(self, picture: Picture, roi: Roi) -> Landmarks:
-        """The person in `roi`; `presence` says whether there is one."""
+    def __call__(self, picture: Picture, roi: Roi, light: Light | None = None) -> Landmarks:
+        """The person in `roi`; `presence` says whether there is one. light: this person's."""
         matrix = roi.matrix(INPUT)
-        np.multiply(picture.crop(matrix, INPUT), np.float32(1 / 255), out=self._input[0])
-        raw, presence, heat = self._model(self._input, _LANDMARKS, _PRESENCE, _HEAT)
+        np.multiply(picture.crop(matrix, INPUT, light), np.float32(1 / 255), out=self._input[0])
+        raw, presence, heat, *more = self._model(self._input, *self._outputs)
         landmarks = raw.reshape(_ALL, 5).astype(np.float64)  # x, y, z in pixels of the crop; visibility, presence
         xy = refine(landmarks[:, :2] / INPUT, heat) * INPUT @ matrix[:, :2].T + matrix[:, 2]
         z = landmarks[:, 2] * (roi.size / INPUT)
@@ -79,4 +88,18 @@ class Landmarker:
             score=visible * present,
             alignment=xy[POINTS : POINTS + 2],
             presence=float(presence[0]),
+            world=_turned(more[0], roi) if self._world else None,
+            mask=Mask(_alpha(more[-1]), matrix) if self._mask else None,
         )
+
+
+def _turned(world: np.ndarray, roi: Roi) -> np.ndarray:
+    """The network sees an upright body: turn its metres back. Source: MediaPipe, WorldLandmarkProjectionCalculator."""
+    points = world.reshape(_ALL, 3)[:POINTS].astype(np.float64)
+    cos, sin = math.cos(roi.rotation), math.sin(roi.rotation)
+    points[:, :2] = points[:, :2] @ [[cos, sin], [-sin, cos]]
+    return points
+
+
+def _alpha(logits: np.ndarray) -> np.ndarray:
+    return np.rint(255 * sigmoid(logits[:, :, 0])).astype(np.uint8)

@@ -7,6 +7,8 @@ import numpy as np
 
 from engine.errors import BadInput
 from engine.frame import Frame
+from nodes.pose.light import Light
+from nodes.pose.region import WHOLE, Region
 
 _CHANNELS = {"GRAY": 1, "RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4}
 _TO_RGB = {
@@ -18,14 +20,17 @@ _TO_RGB = {
 
 
 class Picture:
-    """A picture in any of the pixel formats a camera gives.
+    """A picture in any of the pixel formats a camera gives, and how it is to be looked at.
 
     Only the pieces are turned into RGB, never the whole: resampling mixes no channels, so the result is the same.
+
+    region: where people are looked for. part: the same in pixels, (left, top, width, height).
+    level: whether pieces of it that are dark are brightened.
 
     Raises BadInput for a frame that is no picture.
     """
 
-    def __init__(self, frame: Frame):
+    def __init__(self, frame: Frame, region: Region = WHOLE, level: bool = True):
         pixels = frame.array
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
         expected = _CHANNELS.get(frame.pixel_format)
@@ -36,21 +41,30 @@ class Picture:
             )
         self._pixels = pixels
         self._format = frame.pixel_format
+        self._time_ns = frame.capture_ns
+        self._region, self._level = region, level
         self.height, self.width = pixels.shape[:2]
+        self.part = region.pixels(self.width, self.height)
 
-    def resized(self, width: int, height: int) -> np.ndarray:
-        """The whole picture as (height, width, 3) uint8 RGB."""
-        shrinks = 2 * max(width, height) < max(self.width, self.height)
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return self._rgb(cv2.resize(self._pixels, (width, height), interpolation=how))
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a body whose centre is at x, y (pixels) is in the region."""
+        return self._region.holds(x / self.width, y / self.height)
 
-    def crop(self, matrix: np.ndarray, size: int) -> np.ndarray:
-        """A rotated square as (size, size, 3) uint8 RGB, black outside the picture.
+    def resized(self, width: int, height: int, light: Light | None = None) -> np.ndarray:
+        """The region as (height, width, 3) uint8 RGB, brightened by `light`."""
+        left, top, across, down = self.part
+        how = cv2.INTER_AREA if 2 * max(width, height) < max(across, down) else cv2.INTER_LINEAR
+        seen = self._pixels[top : top + down, left : left + across]
+        return self._rgb(cv2.resize(seen, (width, height), interpolation=how), light)
+
+    def crop(self, matrix: np.ndarray, size: int, light: Light | None = None) -> np.ndarray:
+        """A rotated square as (size, size, 3) uint8 RGB, black outside the picture, brightened by `light`.
 
         matrix: 2×3, from pixels of the crop to pixels of the picture.
         """
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return self._rgb(cv2.warpAffine(self._pixels, matrix, (size, size), flags=flags))
+        return self._rgb(cv2.warpAffine(self._pixels, matrix, (size, size), flags=flags), light)
 
-    def _rgb(self, piece: np.ndarray) -> np.ndarray:
-        return piece if self._format == "RGB" else cv2.cvtColor(piece, _TO_RGB[self._format])
+    def _rgb(self, piece: np.ndarray, light: Light | None) -> np.ndarray:
+        rgb = piece if self._format == "RGB" else cv2.cvtColor(piece, _TO_RGB[self._format])
+        return light(rgb, self._time_ns) if light and self._level else rgb
