@@ -1,13 +1,13 @@
-"""Follow several people from frame to frame, each under an id of their own."""
+"""Follow several people from picture to picture: where BlazePose looks next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Any
 
 from nodes.pose.detector import Detector
-from nodes.pose.landmarker import Landmarker
+from nodes.pose.found import Found
+from nodes.pose.landmarker import POINTS, Landmarker
 from nodes.pose.one_euro import OneEuro
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
@@ -17,21 +17,12 @@ from nodes.pose.roi import Roi
 SEARCH_EVERY = 15
 
 
-@dataclass(frozen=True)
-class Person:
-    """id: never used for anyone else. points: (33, 4) float32: x, y, z in pixels of the picture, score 0..1."""
-
-    id: int
-    points: np.ndarray
-
-
 @dataclass
 class _Track:
-    """What is known of one person between frames. The filters' values: MediaPipe, pose_landmark_filtering.pbtxt."""
+    """What is known of one person between pictures. The filter's values: MediaPipe, pose_landmark_filtering.pbtxt."""
 
-    id: int
+    handle: int
     roi: Roi
-    points: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff=0.05, beta=80))
     alignment: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff=0.01, beta=10))
 
 
@@ -39,27 +30,30 @@ class Tracker:
     """A person is found by the detector once and then followed by the landmarks themselves: the alignment points of
     one frame say where to look in the next. Source: MediaPipe, modules/pose_landmark (pose_landmark_cpu.pbtxt)."""
 
+    points = POINTS
+
     def __init__(self, detector: Detector, landmarker: Landmarker, people: int):
         self._detector, self._landmarker, self._people = detector, landmarker, people
         self._tracks: list[_Track] = []
         self._size = (0, 0)
-        self._next_id = 1
+        self._next_handle = 1
         self._frame = 0
-        self.tune()
 
-    def tune(self, min_detection: float = 0.5, min_tracking: float = 0.5, smooth: float = 1.0) -> None:
-        """The settings that may change between frames; see the node's Config."""
-        self._min_detection, self._min_tracking, self._smooth = min_detection, min_tracking, smooth
+    def tune(self, config: Any) -> None:
+        """The settings that may change between pictures: BlazePose.Config."""
+        self._min_detection, self._min_tracking = config.min_detection, config.min_tracking
+        # However calm the points are to be, the square must not fall behind the body.
+        self._calm = min(config.smooth, 1)
 
-    def step(self, picture: Picture, time_ns: int) -> list[Person]:
-        """The people in this picture, those known longest first."""
+    def step(self, picture: Picture, time_ns: int) -> list[Found]:
+        """The people in this picture, those followed longest first."""
         size = (picture.width, picture.height)
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
         if not self._tracks or (len(self._tracks) < self._people and self._frame % SEARCH_EVERY == 0):
             self._search(picture)
         self._frame += 1
-        people: list[Person] = []
+        people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
             person = self._follow(track, picture, time_ns)
@@ -73,16 +67,14 @@ class Tracker:
         """Begin a track for each person who has none, as long as there is room."""
         for roi in self._detector(picture, self._people, self._min_detection):
             if len(self._tracks) < self._people and not any(roi.is_same_person(track.roi) for track in self._tracks):
-                self._tracks.append(_Track(self._next_id, roi))
-                self._next_id += 1
+                self._tracks.append(_Track(self._next_handle, roi))
+                self._next_handle += 1
 
-    def _follow(self, track: _Track, picture: Picture, time_ns: int) -> Person | None:
+    def _follow(self, track: _Track, picture: Picture, time_ns: int) -> Found | None:
         """The tracked person in this picture, and where to look in the next; None if they are gone."""
         size = track.roi.size
-        found = self._landmarker(picture, track.roi)
-        if found.presence < self._min_tracking:
+        seen = self._landmarker(picture, track.roi)
+        if seen.presence < self._min_tracking:
             return None
-        # However calm the points are to be, the square must not fall behind the body.
-        track.roi = Roi.around(*track.alignment(found.alignment, time_ns, size, min(self._smooth, 1)))
-        xyz = track.points(found.xyz, time_ns, size, self._smooth)
-        return Person(track.id, np.column_stack([xyz, found.score]).astype(np.float32))
+        track.roi = Roi.around(*track.alignment(seen.alignment, time_ns, size, self._calm))
+        return Found(track.handle, seen.xyz, seen.score, seen.alignment[0], size)

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.frame import Frame
 from engine.models import model_path
+from nodes.pose.blazepose import BlazePose
 from nodes.pose.detector import Detector
 from nodes.pose.landmarker import Landmarker
 from nodes.pose.model import Model
@@ -33,12 +34,12 @@ def find_poses(
         Landmarker(Model(model_path(f"pose_landmark_{quality}.tflite"), threads)),
         people=1,
     )
-    tracker.tune(smooth=0)
+    tracker.tune(BlazePose.Config(smooth=0))
     points, found = [], []
     for number, picture in enumerate(pictures):
         frame = Frame(picture, number, 1, number, 0, 0, 0, pixel_format="BGR")
         people = tracker.step(Picture(frame), number * 10**9 // 30)
-        points.append(people[0].points if people else np.zeros((POINTS, 4), np.float32))
+        points.append(np.column_stack([people[0].xyz, people[0].score]) if people else np.zeros((POINTS, 4)))
         found.append(bool(people))
         seen(number)
     return np.array(points, np.float32).reshape(-1, POINTS, 4), np.array(found, bool)
