@@ -135,9 +135,9 @@ def test_live_settings_reach_the_tracker(node: Callable[..., Any], clip: list[np
 
 
 def test_a_broken_model_file_is_named_in_a_sentence(tmp_path: Path) -> None:
-    from nodes.pose.model import Model
+    from nodes.pose.model import LiteRT
 
     broken = tmp_path / "pose.tflite"
     broken.write_bytes(b"not a network")
     with pytest.raises(BadInput, match=r"pose\.tflite cannot be loaded .* Delete it"):
-        Model(broken, threads=1)
+        LiteRT(broken, threads=1)

@@ -11,7 +11,7 @@ from engine.models import model_path
 from nodes.pose.blazepose import BlazePose
 from nodes.pose.detector import Detector
 from nodes.pose.landmarker import Landmarker
-from nodes.pose.model import Model
+from nodes.pose.model import LiteRT
 from nodes.pose.picture import Picture
 from nodes.pose.tracker import Tracker
 
@@ -30,8 +30,8 @@ def find_poses(
     pictures: (H, W, 3) uint8 BGR. seen: called with each picture's number when it is done.
     """
     tracker = Tracker(
-        Detector(Model(model_path("pose_detection.tflite"), threads)),
-        Landmarker(Model(model_path(f"pose_landmark_{quality}.tflite"), threads)),
+        Detector(LiteRT(model_path("pose_detection.tflite"), threads)),
+        Landmarker(LiteRT(model_path(f"pose_landmark_{quality}.tflite"), threads)),
         people=1,
     )
     tracker.tune(BlazePose.Config(smooth=0))

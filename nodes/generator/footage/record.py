@@ -89,10 +89,10 @@ def record(
 def _detector() -> Callable[[np.ndarray], bool]:
     from engine.frame import Frame
     from nodes.pose.detector import Detector
-    from nodes.pose.model import Model
+    from nodes.pose.model import LiteRT
     from nodes.pose.picture import Picture
 
-    detector = Detector(Model(model_path("pose_detection.tflite"), 1))
+    detector = Detector(LiteRT(model_path("pose_detection.tflite"), 1))
     return lambda picture: bool(
         detector(Picture(Frame(picture, 0, 1, 0, 0, 0, 0, pixel_format="BGR")), 1, LEAST_SURE)
     )  # fmt: skip
