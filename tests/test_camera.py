@@ -241,6 +241,8 @@ def test_waits_between_tries_grow_up_to_a_limit():
     assert [waits.next_ns() / SECOND for _ in range(7)] == [0.25, 0.5, 1, 2, 4, 5, 5]
     waits.reset()
     assert waits.next_ns() == backoff.FIRST_NS
+    of_sources = backoff.Backoff(backoff.OF_SOURCES_NS)
+    assert [of_sources.next_ns() / SECOND for _ in range(4)] == [0.25, 0.5, 1, 1]
 
 
 # --- what cannot be opened: one sentence each ---

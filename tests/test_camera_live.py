@@ -247,19 +247,19 @@ def test_a_camera_is_let_go_when_it_is_lost_and_when_the_node_closes(device, cam
 
 def test_watchdog_waits_longer_each_time_and_forgets_at_the_first_new_picture():
     dog, still = Watchdog("camera 0", 2.0), numbered(5)
-    alarms = [second for second in range(0, 40) if dog.see(still, second * SECOND)]
+    alarms = [second for second in range(0, 40) if dog.see(still, (320, 240), second * SECOND)]
     assert alarms == [2, 6, 14, 30] and "camera 0 gives the same picture" in dog.trouble
-    assert not dog.see(numbered(6), 40 * SECOND) and dog.trouble is None
-    assert not dog.see(numbered(6), 41 * SECOND) and dog.see(numbered(6), 42 * SECOND)
+    assert not dog.see(numbered(6), (320, 240), 40 * SECOND) and dog.trouble is None
+    assert not dog.see(numbered(6), (320, 240), 41 * SECOND) and dog.see(numbered(6), (320, 240), 42 * SECOND)
 
 
 def test_watchdog_tells_a_black_picture_even_with_noise():
     dog, noise = Watchdog("camera 0", 2.0), np.random.default_rng(1)
     for second in range(4):
-        dog.see(noise.integers(0, 12, (240, 320, 3), np.uint8), second * SECOND)
+        dog.see(noise.integers(0, 12, (240, 320, 3), np.uint8), (320, 240), second * SECOND)
     assert "black" in dog.trouble
 
 
 def test_watchdog_can_be_turned_off():
     dog = Watchdog("camera 0", 0)
-    assert not any(dog.see(numbered(5), second * SECOND) for second in range(100)) and dog.trouble is None
+    assert not any(dog.see(numbered(5), (320, 240), second * SECOND) for second in range(100)) and dog.trouble is None

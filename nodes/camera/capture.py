@@ -150,9 +150,13 @@ def true_size(capture: cv2.VideoCapture) -> tuple[int, int] | None:
 
 
 class Retriever:
-    """Decodes what a capture has grabbed into the caller's array: in place where the size is the same."""
+    """Decodes what a capture has grabbed into the caller's array: in place where the size is the same.
+
+    size: (width, height) of the last picture as it came.
+    """
 
     def __init__(self) -> None:
+        self.size = (0, 0)
         self._own: np.ndarray | None = None  # where pictures of another size are decoded first
 
     def into(self, capture: cv2.VideoCapture, array: np.ndarray) -> bool:
@@ -161,6 +165,7 @@ class Retriever:
         done, picture = capture.retrieve(target)
         if not done:
             return False
+        self.size = picture.shape[1], picture.shape[0]
         if picture is target is array:
             return True
         # OpenCV returns a new array, and says nothing, when the target has not the picture's size.

@@ -16,24 +16,33 @@ import numpy as np
 
 from engine.clock import now_ns
 from engine.errors import BadInput, EngineError
-from nodes.camera.backoff import LONGEST_NS, Backoff
+from nodes.camera.backoff import OF_SOURCES_NS, Backoff
 from nodes.camera.capture import Retriever, true_size
+from nodes.camera.rate import Rate
 
 LONGEST_JOIN_S = 0.5
+STEADY_NS = 5_000_000_000  # a connection that has lasted this long was a good one
 
 
 class Live:
     """opener: makes the capture; raises BadInput. silent_after: seconds without a picture that are worth a word.
-    hung_after: seconds after which a call into OpenCV is taken to never return.
+    hung_after: seconds after which a call into OpenCV is taken to never return. rate: which pictures to take.
 
     trouble: a sentence while no pictures come. Unplugging, time-outs and lost connections are all mended in the
-    same way: let go, wait (0.25 s, doubled, 5 s at most), open again.
+    same way: let go, wait (0.25 s, doubled, 1 s at most), open again.
     """
 
     ended = False
 
-    def __init__(self, name: str, opener: Callable[[], cv2.VideoCapture], silent_after: float, hung_after: float):
-        self.name, self._opener = name, opener
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[], cv2.VideoCapture],
+        silent_after: float,
+        hung_after: float,
+        rate: Rate | None = None,
+    ):
+        self.name, self._opener, self._rate = name, opener, rate or Rate(name, None)
         self._silent_ns, self._hung_ns = round(silent_after * 1e9), round(hung_after * 1e9)
         self.trouble: str | None = None
         self._turn = threading.Condition()  # guards what follows; whose turn it is to use the capture
@@ -41,7 +50,7 @@ class Live:
         self._held: GrabbedPicture | None = None  # given to the reader; the thread waits until it is taken back
         self._tried = self._stopping = self._reopening = False
         self._call_ns = now_ns()  # when the call into OpenCV began that the thread is in; 0: it is in none
-        self._backoff = Backoff()
+        self._backoff = Backoff(OF_SOURCES_NS)
         self._thread = threading.Thread(target=self._run, name=f"grab {name}", daemon=True)
         self._thread.start()
 
@@ -113,13 +122,14 @@ class Live:
         try:
             self._grab_until_lost(capture)
         finally:
-            if now_ns() - opened_ns > LONGEST_NS:
+            if now_ns() - opened_ns > STEADY_NS:
                 self._backoff.reset()
             self._call_ns = now_ns()
             capture.release()
 
     def _grab_until_lost(self, capture: cv2.VideoCapture) -> None:
         retriever, size = Retriever(), None
+        self._rate.begin(now_ns())
         self._reopening = False
         while not (self._stopping or self._reopening):
             self._call_ns = now_ns()
@@ -131,7 +141,8 @@ class Live:
                 return
             self._call_ns = 0
             self._report(None)
-            self._hand_over(GrabbedPicture(capture, retriever, size, grabbed_ns))
+            if self._rate.take(grabbed_ns):
+                self._hand_over(GrabbedPicture(capture, retriever, size, grabbed_ns))
 
     def _report(self, trouble: str | None) -> None:
         with self._turn:
@@ -148,7 +159,7 @@ class Live:
 
 
 class GrabbedPicture:
-    """The picture that was grabbed last, at `capture_ns`."""
+    """The picture that was grabbed last, at `capture_ns`. size: as it came, for sure only once it was read."""
 
     def __init__(self, capture: cv2.VideoCapture, retriever: Retriever, size: tuple[int, int], capture_ns: int):
         self._capture, self._retriever = capture, retriever
@@ -158,3 +169,4 @@ class GrabbedPicture:
         """Fill `array`, (H, W, 3) uint8 BGR, scaled and cut where its size is another."""
         if not self._retriever.into(self._capture, array):
             raise EngineError("A picture of the camera cannot be decoded; it is left out.")
+        self.size = self._retriever.size

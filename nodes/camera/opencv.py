@@ -49,6 +49,7 @@ class OpenCV(Node):
 
     source: Any = None
     watchdog: Any = None
+    rate: Any = None
     said: str | None = None
 
     def setup(self) -> None:
@@ -80,6 +81,7 @@ class OpenCV(Node):
     def open_live(self) -> Any:
         from nodes.camera import capture
         from nodes.camera.live import Live
+        from nodes.camera.rate import Rate
         from nodes.camera.watchdog import Watchdog
 
         config, source = self.config, self.config.source
@@ -92,7 +94,8 @@ class OpenCV(Node):
 
         name = capture.shown(source)
         hung_after = HUNG_FACTOR * max(config.open_timeout, config.read_timeout)
-        live = Live(name, opener, silent_after=1.5 * config.read_timeout, hung_after=hung_after)
+        self.rate = Rate(name, config.fps)
+        live = Live(name, opener, silent_after=1.5 * config.read_timeout, hung_after=hung_after, rate=self.rate)
         trouble = live.first_trouble()
         if trouble and config.required:
             live.close()
@@ -105,15 +108,17 @@ class OpenCV(Node):
         with self.source.picture(WAIT_S) as picture:
             if picture is not None:
                 self.publish(picture)
-        self.say(self.source.trouble or (self.watchdog and self.watchdog.trouble))
+        witnesses = (self.source, self.watchdog, self.rate) if self.watchdog else (self.source,)
+        self.say(next((witness.trouble for witness in witnesses if witness.trouble), None))
         if self.source.ended:
             self.end()
 
     def publish(self, picture: Any) -> None:
-        width, height = self.config.size or picture.size
+        known = self.watchdog and self.watchdog.size  # what has read of a camera relies on its size
+        width, height = self.config.size or known or picture.size
         with self.out.begin((height, width, 3), np.uint8, capture_ns=picture.capture_ns, pixel_format="BGR") as slot:
             picture.read_into(slot.array)
-            if self.watchdog and self.watchdog.see(slot.array, now_ns()):
+            if self.watchdog and self.watchdog.see(slot.array, picture.size, now_ns()):
                 self.source.reopen()
 
     def say(self, trouble: str | None) -> None:
