@@ -87,9 +87,10 @@ def _lens_words(lens: Lens | None) -> tuple:
 def _lens(model: int, *values: float) -> Lens | None:
     """None where nobody said anything, or nothing that can be true."""
     distortion = LENS_MODEL_NAMES.get(model)
-    if distortion is None or not all(map(math.isfinite, values)) or min(values[:2]) <= 0 or values[9] < 0:
+    fx, fy, cx, cy, *coefficients, metres = values
+    if distortion is None or not all(map(math.isfinite, values)) or min(fx, fy) <= 0 or metres < 0:
         return None
-    return Lens(*values[:4], distortion, values[4:9], values[9])  # type: ignore[arg-type]
+    return Lens(fx, fy, cx, cy, distortion, tuple(coefficients), metres)  # type: ignore[arg-type]
 
 
 def pack_lineage(ids: tuple[int, ...], sources: tuple[Source, ...]) -> bytes:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine.stream import StreamWriter
 
 
-Latest, Every = Policy.LATEST, Policy.EVERY
+Latest, Every, Paired = Policy.LATEST, Policy.EVERY, Policy.PAIRED
 
 
 class NodeConfig(BaseModel):
@@ -111,12 +111,16 @@ class Node:
     How `step` is called:
       no inputs        again and again; it waits for its own source, at most about 0.1 s, and may publish nothing.
       inputs           when the first input has a new frame: `step(**frames)`. Further inputs pass their newest
-                       frame, or None before their first.
+                       frame, or None before their first; a Paired one passes the frame that was captured at the same
+                       moment (engine/pairing.py), or None where there is none.
+      gathers          reads any number of inputs, named by the config, and is called whenever one of them has a new
+                       frame, with the new ones only. `inputs` names the one that a plain `input:` means.
       paced = True     at `config.fps`, with the newest frame of each input or None (the same frame may come again).
     """
 
     Config: ClassVar[type[NodeConfig]] = NodeConfig
     inputs: ClassVar[dict[str, Policy]] = {}
+    gathers: ClassVar[bool] = False
     outputs: ClassVar[dict[str, Port]] = {}
     paced: ClassVar[bool] = False
     slots: ClassVar[int] = 4  # per output ring: few, because cold memory is what costs

@@ -26,6 +26,7 @@ class Policy(Enum):
     LATEST = "latest"  # the newest frame; older ones are skipped and counted
     EVERY = "every"  # each frame in order; those overwritten before they were read are counted
     LOSSLESS = "lossless"  # each frame; the writer waits. Offline graphs only
+    PAIRED = "paired"  # the frame captured when that of the first input was; others are skipped and counted
 
 
 class RingReader:
@@ -79,6 +80,24 @@ class RingReader:
     def peek(self) -> Frame | None:
         """Like `read`, without the copy: `array` is a view of the slot. Ask `intact` after using it."""
         return self._accept(self._find(copy=False))
+
+    def around(self, capture_ns: int) -> list[tuple[int, int]]:
+        """(capture_ns, seq) of the frames that are here, newest first, until one was captured by `capture_ns`.
+
+        Two at least, where there are as many."""
+        found: list[tuple[int, int]] = []
+        head = self._words[HEAD]
+        for seq in range(head, max(head - self.geometry.slots, self.geometry.base_seq), -1):
+            if (frame := self._take(seq, copy=False)) is not None:
+                found.append((frame.capture_ns, seq))
+                if frame.capture_ns <= capture_ns and len(found) > 1:
+                    break
+        return found
+
+    def fetch(self, seq: int) -> Frame | None:
+        """Frame `seq`, as `read` would give it; None when it is not here (any more)."""
+        frame = self._take(seq, copy=True)
+        return self._accept(frame) if seq > self.books.last_seq else frame
 
     def intact(self, frame: Frame) -> bool:
         """Was a peeked frame left alone until now? If not, what was made of it must be thrown away."""

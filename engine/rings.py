@@ -116,7 +116,7 @@ class Rings:
             twice = Counter(node for node, _ in stream.spec.readers)
             for line, (node, port) in enumerate(stream.spec.readers):
                 books = stream.books(line)
-                latest = self._policies[node, port] is Policy.LATEST
+                latest = self._policies[node, port] in (Policy.LATEST, Policy.PAIRED)
                 name = node if twice[node] == 1 else f"{node}.{port}"
                 readers[name] = {
                     "received": books.received,

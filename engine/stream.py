@@ -124,13 +124,29 @@ class StreamReader:
             return frame
         atomics.fence()
         frame = self.ring.read()  # what came between that look and the change
-        if frame is None and self._directory.stream(self._row).generation != self.generation:
-            old = self.ring
-            self._attach()
-            self.ring.books.carry(old.books)
-            old.close()
+        if frame is None and self._follow():
             frame = self.ring.read()
         return frame
+
+    def around(self, capture_ns: int) -> list[tuple[int, int]]:
+        """`RingReader.around`, in the ring of now: what a retired one still holds is given up."""
+        if self.ring.retired:
+            self._follow()
+        return self.ring.around(capture_ns)
+
+    def fetch(self, seq: int) -> Frame | None:
+        """`RingReader.fetch`."""
+        return self.ring.fetch(seq)
+
+    def _follow(self) -> bool:
+        """Go on in the ring that has taken this one's place, if it is there yet."""
+        if self._directory.stream(self._row).generation == self.generation:
+            return False
+        old = self.ring
+        self._attach()
+        self.ring.books.carry(old.books)
+        old.close()
+        return True
 
     @property
     def ended(self) -> bool:

@@ -23,7 +23,7 @@ from engine.config import registry
 from engine.decide import NEEDS_SMALLER
 from engine.directory import Directory, NodeHealth
 from engine.errors import EngineError, Exit, Unrecoverable
-from engine.frame import Frame
+from engine.intake import Frames, Intake
 from engine.node import Node
 from engine.ring_reader import Policy
 from engine.wake import Doorbell
@@ -76,7 +76,8 @@ class Worker:
             port: new_writer(self.directory, stream, spec["epoch"], self._grow, self.idle, self._about)
             for port, stream in spec["outputs"].items()
         }
-        self.newest: dict[str, Frame | None] = dict.fromkeys(self.readers)
+        paired = frozenset(port for port, policy in node_class.inputs.items() if policy is Policy.PAIRED)
+        self.intake = Intake(self.readers, paired, node_class.gathers, self.bell, spec["offline"])
         # What a node may say about itself.
         node.degraded, node.recovered = self.degraded, self.recovered  # type: ignore[method-assign]
         node.end, node.expect, node.health = self._end, self._expect, self._health  # type: ignore[method-assign]
@@ -155,7 +156,7 @@ class Worker:
             self.shown = primary.source
             self.row.latency_ns.add(max(0, ended - primary.capture_ns))
 
-    def _frames(self) -> dict[str, Frame | None] | None:
+    def _frames(self) -> Frames | None:
         """The frames of the next step, or None when it is not time for one yet."""
         if self.pacer is not None:
             if (left := self.pacer.remaining_s()) > 0:
@@ -164,25 +165,13 @@ class Worker:
                     return None
                 self.idle()  # what was set meanwhile is for this picture already
             self.pacer.advance()
-            for port in self.readers:
-                self._read(port)
-        elif self.readers:
-            first, *others = self.readers
-            if not self._read(first):
-                if self.spec["offline"] and all(reader.ended for reader in self.readers.values()):
-                    self.ended = True
-                else:
-                    self.bell.wait(LONGEST_WAIT_S)
-                return None
-            for port in others:
-                self._read(port)
-        return self.newest
-
-    def _read(self, port: str) -> bool:
-        frame = self.readers[port].read()
-        if frame is not None:
-            self.newest[port] = frame
-        return frame is not None
+            return self.intake.now()
+        if not self.readers:
+            return {}
+        frames = self.intake.next(LONGEST_WAIT_S)
+        if frames is None and self.spec["offline"]:
+            self.ended = self.intake.ended
+        return frames
 
     def _finish(self) -> None:
         """Offline: everything was read and made. Say so downstream."""

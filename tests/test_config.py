@@ -55,6 +55,16 @@ NODES = {
             inputs = {"image": Latest, "mask": Every}
             outputs = {"image": Image(channels=4)}
         """,
+    "output/keep.py": """
+        class Keep(Node):
+            inputs = {"image": Every}
+            gathers = True
+        """,
+    "filter/beside.py": """
+        class Beside(Node):
+            inputs = {"image": Latest, "depth": Paired}
+            outputs = {"image": Image(channels=4)}
+        """,
     "output/screen.py": """
         class Screen(Node):
             class Config(NodeConfig):
@@ -74,7 +84,7 @@ NODES = {
 }
 HEADER = """from typing import Annotated, Literal
 from pydantic import Field
-from engine.node import Every, Image, Keypoints, Latest, Node, NodeConfig, live
+from engine.node import Every, Image, Keypoints, Latest, Node, NodeConfig, Paired, live
 """
 
 
@@ -157,6 +167,30 @@ def test_an_output_may_hang_on_a_setting_and_the_first_one_has_two_names(trial):
         "camera.mask",
     ]
     assert [edge.stream for edge in got.nodes[1].inputs.values()] == ["camera", "camera.mask"]
+
+
+def test_a_gathering_node_names_its_inputs_itself(trial):
+    text = "nodes:\n  camera: {{type: camera.depth}}\n  keep: {{type: output.keep, {}}}\n"
+    inputs = (
+        trial(text.format("inputs: {front: camera, its-depth: {stream: camera.depth, policy: latest}}")).nodes[1].inputs
+    )
+    assert inputs == {"front": Edge("camera", Policy.EVERY), "its-depth": Edge("camera.depth", Policy.LATEST)}
+    assert trial(text.format("input: camera")).nodes[1].inputs == {"image": Edge("camera", Policy.EVERY)}
+    assert "an input cannot be called 'A b'" in refused(trial, text.format("inputs: {A b: camera}"))
+    assert "lines with a stream for each" in refused(trial, text.format("inputs: {}"))
+
+
+def test_a_paired_input_goes_by_time_and_has_room_for_it(trial):
+    both = "{{type: filter.beside, inputs: {{image: camera, depth: {}}}}}"
+    text = f"nodes:\n  camera: {{{{type: camera.depth}}}}\n  both: {both}\n"
+    got = trial(text.format("camera.depth"))
+    assert got.nodes[1].inputs["depth"] == Edge("camera.depth", Policy.PAIRED)
+    slots = {stream.name: stream.slots for stream in got.streams}
+    assert (slots["camera"], slots["camera.depth"]) == (4, 16)
+    told = refused(trial, text.format("{stream: camera.depth, policy: latest}"))
+    assert "this input goes by the time of the first one" in told and "policy" in told
+    got = trial("engine: {mode: offline}\n" + text.format("camera.depth"))
+    assert got.nodes[1].inputs["depth"].policy is Policy.LOSSLESS
 
 
 def test_offline_makes_every_edge_lossless(trial):

@@ -291,7 +291,6 @@ def test_the_end_of_an_input_ends_an_offline_node_and_not_a_live_one(kit: Kit) -
     assert kit.rings.streams[1].ring.words[WORD["ended"]] == 1
     live_one = kit.worker(Filter)
     kit.server.receive()
-    live_one.newest["image"] = None
     kit.patch.setattr(live_one.bell, "wait", lambda _: setattr(live_one, "stopping", True))
     live_one.readers["image"].read()
     assert live_one.run() == Exit.OK and live_one.row.phase == "STOPPING"

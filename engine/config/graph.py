@@ -96,8 +96,9 @@ def _stream_place(source: YamlSource, node: str, port: str) -> Where:
 
 
 def _slots(node: NodeSpec, policies: Sequence[Policy]) -> int:
-    """A reader of every frame needs room for its slow moments; one of the newest only pays for it with cold memory."""
-    return max(node.node_class.slots, EVERY_SLOTS if Policy.EVERY in policies else 0)
+    """A reader of every frame needs room for its slow moments, and a paired one for those of the stream it goes by;
+    one of the newest only pays for it with cold memory."""
+    return max(node.node_class.slots, EVERY_SLOTS if {Policy.EVERY, Policy.PAIRED}.intersection(policies) else 0)
 
 
 def _streams(nodes: Sequence[NodeSpec], offline: bool) -> tuple[StreamSpec, ...]:

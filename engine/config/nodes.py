@@ -29,7 +29,7 @@ def read_node(source: YamlSource, name: str, entry: Any, offline: bool) -> NodeS
     settings = {key: value for key, value in values.items() if key not in OWN_KEYS}
     config = checked(source, where, node_class.Config, settings, OWN_KEYS)
     inputs = _inputs(source, where, values, node_class, offline)
-    if config is None or len(inputs) < len(node_class.inputs):
+    if config is None or len(inputs) < (1 if node_class.gathers else len(node_class.inputs)):
         return None
     try:
         outputs = node_class.outputs_of(config)
@@ -60,8 +60,11 @@ def _inputs(
 ) -> dict[str, Edge]:
     """The edges into a node by port; those that cannot be used are left out after a complaint."""
     edges = {}
-    given = _given(source, where, values, list(node_class.inputs))
-    for port, default in node_class.inputs.items():
+    ports = node_class.inputs
+    given = _given(source, where, values, list(ports), node_class.gathers)
+    if node_class.gathers:  # all like the one that it declares
+        ports = dict.fromkeys(given, *ports.values())
+    for port, default in ports.items():
         if port in given:
             place = (*where, "input") if "input" in values else (*where, "inputs", port)
             edge = _edge(source, place, given[port], default, offline)
@@ -70,8 +73,10 @@ def _inputs(
     return edges
 
 
-def _given(source: YamlSource, where: Where, values: dict[str, Any], ports: list[str]) -> dict[str, Any]:
-    """What the entry says about each of its ports, from `input:` or `inputs:`."""
+def _given(
+    source: YamlSource, where: Where, values: dict[str, Any], ports: list[str], any_names: bool
+) -> dict[str, Any]:
+    """What the entry says about each of its ports, from `input:` or `inputs:`. any_names: the config names them."""
     if "input" in values:
         if len(ports) == 1 and "inputs" not in values:
             return {ports[0]: values["input"]}
@@ -87,7 +92,13 @@ def _given(source: YamlSource, where: Where, values: dict[str, Any], ports: list
         source.complain(where, "this node needs input:, the name of the node it reads from", at_key=True)
         return {}
     wanted = f"a stream for each of: {', '.join(ports)}"
-    given = block(source, (*where, "inputs"), values.get("inputs"), wanted)
+    given = block(source, (*where, "inputs"), values.get("inputs"), "a stream for each" if any_names else wanted)
+    if any_names:
+        for port in [port for port in given if not re.fullmatch(NODE_NAME, port)]:
+            sentence = f"an input cannot be called {shown(port)}: use 1 to 31 small letters, digits, - and _"
+            source.complain((*where, "inputs", port), sentence, at_key=True)
+            del given[port]
+        return given
     unknown = given.keys() - set(ports)
     for port in unknown:
         sentence = f"{values['type']} has no input {shown(port)}{suggest(port, ports)}"
@@ -101,6 +112,9 @@ def _edge(source: YamlSource, place: Where, value: Any, default: Policy, offline
     read = checked(source, place, EdgeConfig, value if isinstance(value, dict) else {"stream": value})
     if read is None:
         return None
+    if default is Policy.PAIRED and read.policy:
+        sentence = "this input goes by the time of the first one, so it has no policy; delete this line"
+        source.complain((*place, "policy"), sentence, at_key=True)
     policy = Policy(read.policy) if read.policy else default
     if offline:
         policy = Policy.LOSSLESS

@@ -75,6 +75,9 @@ def _entry(name: str, node_class: type[Node]) -> dict[str, Any]:
             "required": ports,
             "additionalProperties": False,
         }
+    if node_class.gathers:
+        named = {"propertyNames": {"pattern": f"^{NODE_NAME}$"}, "additionalProperties": edge, "minProperties": 1}
+        own["inputs"] = {"type": "object", "description": "the streams to read, each under a name of yours", **named}
     schema |= {"title": name, "description": about, "properties": own | schema.get("properties", {})}
     schema["required"] = ["type", *schema.get("required", [])]
     return schema

@@ -69,7 +69,7 @@ def audit(show: Show, tallies: dict[str, dict[str, int]], quiet: set[str]) -> tu
         writer.wrong += check_writer(writer, show.node(stream.node)["restarts"])
         writers.append(writer)
         for node, port, books in show.books(row):
-            late = policies[node, port] is Policy.LATEST
+            late = policies[node, port] in (Policy.LATEST, Policy.PAIRED)
             reader = Reader(
                 stream.name, node, policies[node, port].value, published, books.received,
                 books.missed if late else 0, 0 if late else books.missed, books.lost, books.torn_retries,
