@@ -99,6 +99,21 @@ class Metrics(Message):
     values: dict[Name, float | Name] = Field(max_length=32)
 
 
+class Event(Message):
+    """From a node: something has happened, once. The supervisor passes it on under the node's name."""
+
+    type: Literal["event"] = "event"
+    node: Name = ""
+    name: str = Field(pattern="^[a-z0-9_]{1,32}$")
+    values: list[int | float | Name] = Field([], max_length=8)
+
+
+class Subscribe(Message):
+    """Tell me every event for the next 10 seconds; send it again every few seconds."""
+
+    type: Literal["subscribe"] = "subscribe"
+
+
 class Stats(Message):
     """Asked with no figures; answered with them (the same as in --stats)."""
 
@@ -107,7 +122,7 @@ class Stats(Message):
 
 
 class Ack(Message):
-    """The supervisor's answer to `start`, `pause`, `stop` and `set`."""
+    """The supervisor's answer to `start`, `pause`, `stop`, `set` and `subscribe`."""
 
     type: Literal["ack"] = "ack"
     ok: bool
@@ -120,7 +135,9 @@ def refusal(text: str, version: int = 0) -> Ack:
     return Ack(ok=False, text=text[:MOST_TEXT], version=version)
 
 
-AnyMessage = Union[Start, Pause, Stop, Set, State, Log, Error, Grow, Metrics, Stats, Ack]  # noqa: UP007  (a table, not a hint)
+AnyMessage = Union[  # noqa: UP007  (a table, not a hint)
+    Start, Pause, Stop, Set, State, Log, Error, Grow, Metrics, Event, Subscribe, Stats, Ack
+]  # fmt: skip
 _table: TypeAdapter[AnyMessage] = TypeAdapter(Annotated[AnyMessage, Field(discriminator="type")])
 
 

@@ -5,7 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine import config as configs
-from engine.bus import Ack, Error, Grow, Log, Message, Metrics, Pause, Set, Start, State, Stats, Stop, refusal
+from engine.bus import (
+    Ack,
+    Error,
+    Event,
+    Grow,
+    Log,
+    Message,
+    Metrics,
+    Pause,
+    Set,
+    Start,
+    State,
+    Stats,
+    Stop,
+    Subscribe,
+    refusal,
+)  # fmt: skip
+from engine.clock import now_ns
 from engine.errors import ConfigError, EngineError
 from engine.life import Life
 
@@ -13,11 +30,16 @@ if TYPE_CHECKING:
     from engine.supervisor import Supervisor
 
 
+SUBSCRIBED_NS = 10_000_000_000
+MOST_SUBSCRIBERS = 32
+
+
 class Control:
     """Acts on the nodes of one supervisor. Nothing in here waits, and nothing raises for what a message says."""
 
     def __init__(self, supervisor: Supervisor):
         self.supervisor, self.server = supervisor, supervisor.server
+        self._subscribers: dict[bytes, int] = {}  # who wants to be told events, and until when
 
     def answer(self, identity: bytes, message: Message) -> None:
         """Do what one message of the control port asks for."""
@@ -34,6 +56,10 @@ class Control:
                 self._grow(life, message)
             case Metrics() if life:
                 life.metrics = message.values
+            case Event() if life:
+                self._pass_on_event(life.name, message)
+            case Subscribe():
+                self.server.send(identity, self._subscribe(identity))
             case Stats():
                 self.server.send(identity, Stats(figures=self.supervisor.figures()))
             case Set():
@@ -65,6 +91,22 @@ class Control:
             life.paused = isinstance(message, Pause)
             self._tell(life)
         return Ack(ok=bool(chosen), text="" if chosen else f"There is no node {message.node!r}.")
+
+    def _subscribe(self, identity: bytes) -> Ack:
+        now = now_ns()
+        self._subscribers = {one: until for one, until in self._subscribers.items() if until > now}
+        if identity not in self._subscribers and len(self._subscribers) >= MOST_SUBSCRIBERS:
+            return refusal(f"{MOST_SUBSCRIBERS} programs listen already; let one of them run out.")
+        self._subscribers[identity] = now + SUBSCRIBED_NS
+        return Ack(ok=True)
+
+    def _pass_on_event(self, node: str, event: Event) -> None:
+        if self.supervisor.osc:
+            self.supervisor.osc.event(node, event.name, event.values)
+        now = now_ns()
+        for identity, until in self._subscribers.items():
+            if until > now:
+                self.server.send(identity, event.model_copy(update={"node": node}))
 
     def _tell(self, life: Life) -> None:
         """Tell a node what it does not know yet; one that is not connected yet is told when it is."""

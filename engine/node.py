@@ -171,6 +171,12 @@ class Node:
     def metric(self, name: str, value: float | str) -> None:
         """A figure of mine that a person may want to see: shown in the status and in --stats, as last told."""
 
+    def event(self, name: str, *values: int | float | str) -> None:
+        """Something has happened, once: told to whoever listens by OSC or at the control port.
+
+        name: 1 to 32 small letters, digits and _; up to 8 values, text of at most 64 characters.
+        """
+
     def end(self) -> None:
         """A source has nothing more to give: publish the end of its streams. Only `step` may call it."""
 

@@ -34,7 +34,11 @@ MOST_BYTES = 65536  # of a datagram
 SAME_ANSWERS = 10  # a second, to each listener
 MOST_TEXT = 1000  # characters of a sentence that is sent
 COMMANDS = ("start", "pause", "stop", "subscribe", "ask")
-TOLD = ("/utsushi/status/", *(f"/utsushi/engine/{word}" for word in ("answer", "state", "progress", "log")))
+TOLD = (
+    "/utsushi/status/",
+    "/utsushi/event/",
+    *(f"/utsushi/engine/{word}" for word in ("answer", "state", "progress", "log")),
+)
 Peer = tuple[str, int]
 
 
@@ -79,6 +83,9 @@ class Gateway:
 
     def log(self, level: str, node: str, text: str) -> None:
         self._send({"/utsushi/engine/log": (level, node, text[:MOST_TEXT])}, self._listeners())
+
+    def event(self, node: str, name: str, values: list[Any]) -> None:
+        self._send({f"/utsushi/event/{node}/{name}": tuple(values)}, self._listeners())
 
     def close(self) -> None:
         """Say that the engine has ended, and how."""

@@ -31,7 +31,7 @@ TOLD = (
         "to each message that came in: ok 1 or 0, what it was for, the version of that node's settings, and a sentence "
         "where it was refused",
         "each time",
-        '1 "/utsushi/node/pose/smooth" 7 ""',
+        '1 "/utsushi/node/pose/calm" 7 ""',
     ),
     (
         "/utsushi/engine/state",
@@ -53,6 +53,13 @@ TOLD = (
         "a line as it stands on the engine's screen: INFO, WARNING, ERROR or CRITICAL",
         "each time",
         '"WARNING" "pose" "pose was killed by signal 9. Starting it again in 0.1 s."',
+    ),
+    (
+        "/utsushi/event/NODE/NAME",
+        "up to 8 numbers or texts",
+        "something has happened at that node, such as `entered` and `left` with the number of a person at a pose node",
+        "each time",
+        "3",
     ),
     (
         "/utsushi/status/NODE/state",

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from engine import crash, process
-from engine.bus import BusHandler, Client, Error, Grow, Metrics, Pause, Set, Start, State, Stop
+from engine.bus import BusHandler, Client, Error, Event, Grow, Metrics, Pause, Set, Start, State, Stop
 from engine.clock import Pacer, now_ns
 from engine.config import registry
 from engine.decide import NEEDS_SMALLER
@@ -81,7 +81,7 @@ class Worker:
         # What a node may say about itself.
         node.degraded, node.recovered = self.degraded, self.recovered  # type: ignore[method-assign]
         node.end, node.expect, node.health = self._end, self._expect, self._health  # type: ignore[method-assign]
-        node.metric = self._metric  # type: ignore[method-assign]
+        node.metric, node.event = self._metric, self._event  # type: ignore[method-assign]
         return node
 
     # --- the life of a node ---
@@ -272,6 +272,9 @@ class Worker:
 
     def _metric(self, name: str, value: float | str) -> None:
         self._metrics[name] = value if isinstance(value, str) else float(value)
+
+    def _event(self, name: str, *values: int | float | str) -> None:
+        self.bus.send(Event(name=name, values=list(values)))
 
     def _end(self) -> None:
         self.ended = True

@@ -88,6 +88,8 @@ def make(node_class: type[Node], *, offline: bool = False, setup: bool = True, *
     node.recovered = node.complaints.clear  # type: ignore[attr-defined, method-assign]
     node.metrics = {}  # type: ignore[attr-defined]
     node.metric = node.metrics.__setitem__  # type: ignore[attr-defined, method-assign]
+    node.events = []  # type: ignore[attr-defined]
+    node.event = lambda *event: node.events.append(event)  # type: ignore[attr-defined, method-assign]
     ended: list[bool] = []
     node.end = lambda: ended.append(True)  # type: ignore[method-assign]
     node.ended = ended  # type: ignore[attr-defined]

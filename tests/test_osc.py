@@ -266,6 +266,16 @@ def test_the_same_refusal_is_not_told_to_listeners_all_the_time(show: Show, clie
     assert len(panel.answers()) == 1
 
 
+def test_an_event_of_a_node_is_told_once(show: Show, td: Client) -> None:
+    td.send("/utsushi/engine/subscribe", td.port)
+    heard(show, td)
+    show.ask(bus.Event(name="entered", values=[3, 0.5, "left"]), show.life("camera").identity)
+    assert td.received() == [("/utsushi/event/camera/entered", [3, 0.5, "left"])]
+    assert not any(where.startswith("/utsushi/event") for where in heard(show, td, 1))
+    td.send("/utsushi/event/camera/entered", 3)
+    assert "/utsushi/engine/answer" not in heard(show, td), "an echo is never answered"
+
+
 def test_deaths_and_restarts_are_told_as_they_stand_on_the_screen(show: Show, td: Client) -> None:
     td.send("/utsushi/engine/subscribe", td.port)
     heard(show, td)

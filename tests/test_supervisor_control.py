@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from supervisor_kit import Show, make_fixture, show_fixture  # noqa: F401
 
-from engine import bus, life, shm
+from engine import bus, control, life, shm
 from engine.ring_writer import RingWriter
 
 # --- messages ---
@@ -178,3 +178,29 @@ def test_the_picture_is_the_newest_of_the_last_stream_that_carries_any(show: Sho
     picture = show.engine.picture()
     assert picture is not None and (picture.array == 1).all()
     assert [one.name for one in show.engine.last_lives()] == ["output"]
+
+
+def test_an_event_goes_to_who_subscribed_until_that_runs_out(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = show.life("camera").identity
+    event = bus.Event(name="entered", values=[3, 0.5, "left"])
+    show.ask(event, camera)
+    assert show.ask(bus.Subscribe(), b"panel") == bus.Ack(ok=True)
+    show.ask(event, camera)
+    told = event.model_copy(update={"node": "camera"})
+    assert show.sent == [(b"panel", told)], "and not what came before"
+    before = show.engine.server.rejected
+    show.ask(bus.Event(node="camera", name="entered"), b"somebody")
+    assert (
+        show.engine.server.rejected == before + 1
+        and (b"panel", bus.Event(node="camera", name="entered")) not in show.sent
+    )
+    monkeypatch.setattr(control, "SUBSCRIBED_NS", -1)
+    assert show.ask(bus.Subscribe(), b"panel") == bus.Ack(ok=True)
+    show.ask(event, camera)
+    assert show.sent == []
+
+
+def test_no_more_than_so_many_programs_listen(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MOST_SUBSCRIBERS", 2)
+    answers = [show.ask(bus.Subscribe(), name) for name in (b"a", b"b", b"c", b"a")]
+    assert [answer.ok for answer in answers] == [True, True, False, True] and "2 programs listen" in answers[2].text

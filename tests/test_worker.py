@@ -296,6 +296,14 @@ def test_the_end_of_an_input_ends_an_offline_node_and_not_a_live_one(kit: Kit) -
     assert live_one.run() == Exit.OK and live_one.row.phase == "STOPPING"
 
 
+def test_an_event_is_told_at_once(kit: Kit) -> None:
+    made = kit.worker(Scripted)
+    kit.messages()
+    made.node.event("entered", 3, "left")
+    made.node.event("left", 3)
+    assert kit.messages() == [bus.Event(name="entered", values=[3, "left"]), bus.Event(name="left", values=[3])]
+
+
 def test_a_nodes_own_figures_are_told_once_a_second(kit: Kit) -> None:
     made = kit.worker(Scripted)
     kit.messages()
