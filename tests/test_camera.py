@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import cv2
@@ -226,6 +227,20 @@ def test_live_a_file_that_vanishes_may_come_back(tmp_path, camera, clock):
     pictures(tmp_path, [1])
     step_for_frames(node, seen + 2)
     assert numbers(node)[seen:] == [1, 2] and node.complaints == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let a file be replaced while it is open.")
+@pytest.mark.parametrize("start", [0, 0.08])
+def test_live_a_replaced_video_is_taken_at_its_next_start(tmp_path, camera, clock, start):
+    node = camera(video(tmp_path / "a.mp4"), loop=True, start=start)
+    step_for_frames(node, 3)
+    video(tmp_path / "b.mp4", 8, fps=50, size=(640, 480)).replace(tmp_path / "a.mp4")
+    before, after = 12 - round(start * 25), 8 - round(start * 50)
+    step_for_frames(node, before + 2 * after)
+    assert [frame.shape for frame in node.frames] == [(240, 320, 3)] * before + [(480, 640, 3)] * 2 * after
+    assert numbers(node)[before:] == 2 * list(range(9 - after, 9)) and node.complaints == []
+    steps = np.diff([frame.capture_ns for frame in node.frames])
+    assert set(steps[: before - 1]) == {40 * MS} and set(steps[before:]) == {20 * MS}
 
 
 def test_offline_a_truncated_video_is_an_error(tmp_path, camera):

@@ -17,12 +17,8 @@ class Excerpt:
     """
 
     def __init__(self, reel: Reel, start_s: float, seconds: float | None):
-        self._reel, self._start_s = reel, start_s
-        self.name, self.size, self.fps = reel.name, reel.size, reel.fps
-        self._before = round(start_s * reel.fps)
-        self._most = math.inf if seconds is None else max(1, round(seconds * reel.fps))
-        left = max(0, reel.count - self._before)
-        self.count = int(min(left, self._most)) if reel.count else 0
+        self._reel, self._start_s, self._seconds = reel, start_s, seconds
+        self.name = reel.name
         if not self._skip():
             raise BadInput(f"{self.name} is over before {start_s:g} s. Check `start`.")
 
@@ -40,6 +36,12 @@ class Excerpt:
         return self._reel.restart() and self._skip()
 
     def _skip(self) -> bool:
+        reel = self._reel
+        self.size, self.fps = reel.size, reel.fps
+        self._before = round(self._start_s * reel.fps)
+        self._most = math.inf if self._seconds is None else max(1, round(self._seconds * reel.fps))
+        left = max(0, reel.count - self._before)
+        self.count = int(min(left, self._most)) if reel.count else 0
         return all(self._reel.advance() for _ in range(self._before))
 
     def read_into(self, array: np.ndarray) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.clock import now_ns
 from engine.errors import BadInput, EngineError
-from nodes.camera.backoff import Backoff
+from nodes.camera.backoff import OF_SOURCES_NS, Backoff
 from nodes.camera.reels import Reel
 
 STALL_NS = 500_000_000  # later than that, playback goes on from where it is; earlier, pictures are left out
@@ -27,14 +27,19 @@ class Playback:
 
     def __init__(self, reel: Reel, fps: float | None, loop: bool, paced: bool):
         self.reel, self.loop, self.paced = reel, loop and paced, paced
-        self.period_ns = round(1e9 / (fps or reel.fps))
+        self._fps = fps
         self.trouble: str | None = None
         self.ended = False
         self._at_hand = True  # is there a picture that was not given out?
         self._began_ns = now_ns()
         self._due_ns = 0  # when the picture at hand is to be shown; 0: there was none yet
         self._broke_at = self._retry_ns = 0
-        self._backoff = Backoff()
+        self._backoff = Backoff(OF_SOURCES_NS)
+
+    @property
+    def period_ns(self) -> int:
+        """From picture to picture; another one when the reel was replaced."""
+        return round(1e9 / (self._fps or self.reel.fps))
 
     @property
     def total(self) -> int:

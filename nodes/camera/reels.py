@@ -21,7 +21,8 @@ FASTEST_FPS = 1000.0  # a container that claims more than that does not know its
 
 
 class Reel(Protocol):
-    """size: (width, height) in pixels. count: how many pictures it says it has; 0 where it does not say."""
+    """size: (width, height) in pixels. count: how many pictures it says it has; 0 where it does not say. These, and
+    fps, may be others after `restart`."""
 
     name: str
     size: tuple[int, int]
@@ -55,19 +56,12 @@ def open_reel(source: str) -> Reel:
 
 
 class VideoFile:
-    """A video file, decoded by FFmpeg."""
+    """A video file, decoded by FFmpeg. One that was replaced meanwhile is taken at the next `restart`."""
 
     def __init__(self, path: Path):
         self.path, self.name = path, str(path)
         self._retriever = Retriever()
         self._open()
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 0 < fps <= FASTEST_FPS else USUAL_FPS
-        self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        size = true_size(self._capture)
-        if size is None:
-            raise BadInput(f"The first picture of {path} cannot be decoded. Try it in a player, or choose another.")
-        self.size = size
 
     @property
     def seconds(self) -> float:
@@ -80,10 +74,20 @@ class VideoFile:
         return int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
 
     def _open(self) -> None:
+        self._opened = _version(self.path)  # asked first: at worst the same file is opened twice
         self._capture = open_file(self.path)
         self.position = 1
         if not self._capture.grab():
             raise BadInput(f"{self.path} holds no picture that can be played. Try it in a player, or choose another.")
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 0 < fps <= FASTEST_FPS else USUAL_FPS
+        self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        size = true_size(self._capture)
+        if size is None:
+            raise BadInput(
+                f"The first picture of {self.path} cannot be decoded. Try it in a player, or choose another."
+            )
+        self.size = size
 
     def advance(self) -> bool:
         if not self._capture.grab():
@@ -104,8 +108,9 @@ class VideoFile:
         )
 
     def restart(self) -> bool:
+        replaced = _version(self.path) not in (self._opened, None)  # a deleted file plays on
         # Some containers, such as MPEG-TS, go back but then give nothing: those are opened anew.
-        if self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0) and self._capture.grab():
+        if not replaced and self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0) and self._capture.grab():
             self.position = 1
             return True
         self.close()
@@ -170,6 +175,15 @@ class Sequence:
 
     def close(self) -> None:
         pass
+
+
+def _version(path: Path) -> tuple[int, ...] | None:
+    """Another one when the file was replaced or written to; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _matching(pattern: Path) -> list[Path]:
