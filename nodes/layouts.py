@@ -6,6 +6,7 @@ layout lacks are means of points that it has (`MEANS`), or stay unknown: their s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,12 +35,54 @@ BODY_25 = (
     "right_small_toe", "right_heel",
 )  # fmt: skip
 
+_FEET = ("left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel")
+HALPE_26 = (
+    *COCO_17, "head", "neck", "mid_hip", "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe",
+    "left_heel", "right_heel",
+)  # fmt: skip
+
+
+def _face_68() -> tuple[str, ...]:
+    """The 68 points of iBUG 300-W, from the person's right to the left, with names of our own: it has numbers only."""
+
+    def run(name: str, numbers: Iterable[int]) -> list[str]:
+        return [f"{name}_{number}" for number in numbers]
+
+    up, down = range(1, 9), range(8, 0, -1)
+    return (
+        *run("right_jaw", up), "chin", *run("left_jaw", down),
+        *run("right_brow", up[:5]), *run("left_brow", down[3:]),
+        *run("nose_bridge", up[:4]), *run("right_nostril", up[:2]), "nose_base", *run("left_nostril", down[6:]),
+        *run("right_lid", up[:6]), *(f"left_lid_{number}" for number in (4, 3, 2, 1, 6, 5)),
+        "right_mouth_corner", *run("right_lip", up[:2]), "upper_lip", *run("left_lip", down[6:]), "left_mouth_corner",
+        *run("left_lip", (4, 3)), "lower_lip", *run("right_lip", (3, 4)),
+        *run("right_inner_lip", up[:2]), "upper_inner_lip", *run("left_inner_lip", down[6:]),
+        "left_inner_lip_3", "lower_inner_lip", "right_inner_lip_3",
+    )  # fmt: skip
+
+
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+COCO_WHOLEBODY_133 = (
+    *COCO_17, *_FEET, *_face_68(),
+    *(f"{side}_{part}" for side in ("left", "right")
+      for part in ("hand_root", *(f"{finger}_{joint}" for finger in _FINGERS for joint in range(1, 5)))),
+)  # fmt: skip
+
 MEANS = {
     "neck": ("left_shoulder", "right_shoulder"),
     "mid_hip": ("left_hip", "right_hip"),
-    "left_big_toe": ("left_foot_index",),
-    "right_big_toe": ("right_foot_index",),
-}
+    **{
+        f"{side}_{name}": (f"{side}_{part}",)
+        for side in ("left", "right")
+        for name, part in {
+            "big_toe": "foot_index", "foot_index": "big_toe",
+            "pinky": "pinky_finger_1", "index": "forefinger_1", "thumb": "thumb_2",  # BlazePose's are knuckles
+            "eye_outer": "lid_1", "eye_inner": "lid_4",
+        }.items()
+    },
+    "mouth_left": ("left_mouth_corner",),
+    "mouth_right": ("right_mouth_corner",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

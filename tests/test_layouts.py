@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nodes.layouts import BLAZEPOSE_33, BODY_25, COCO_17, OPENPOSE_18, Conversion, mirrored
+from nodes.layouts import (
+    BLAZEPOSE_33,
+    BODY_25,
+    COCO_17,
+    COCO_WHOLEBODY_133,
+    HALPE_26,
+    OPENPOSE_18,
+    Conversion,
+    mirrored,
+)
 
-LAYOUTS = {33: BLAZEPOSE_33, 17: COCO_17, 18: OPENPOSE_18, 25: BODY_25}
+LAYOUTS = {
+    33: BLAZEPOSE_33, 17: COCO_17, 18: OPENPOSE_18, 25: BODY_25, 26: HALPE_26, 133: COCO_WHOLEBODY_133
+}  # fmt: skip
 
 
 def some_points(count: int) -> np.ndarray:
@@ -35,6 +46,37 @@ def test_points_of_the_same_name_stay_and_the_neck_is_between_the_shoulders(targ
     left, right = have["left_shoulder"], have["right_shoulder"]
     assert got["neck"][:3] == pytest.approx((left[:3] + right[:3]) / 2)
     assert got["neck"][3] == min(left[3], right[3])
+
+
+def test_whole_bodies_mirror_as_published() -> None:
+    """MMPose, configs/_base_/datasets/coco_wholebody.py and halpe26.py: which point is which one's mirror image."""
+    other = mirrored(COCO_WHOLEBODY_133)
+    feet = {17: 20, 18: 21, 19: 22}
+    face = {
+        **{i: 62 - i for i in range(23, 31)}, **{i: 89 - i for i in range(40, 45)}, **{i: 112 - i for i in (54, 55)},
+        59: 68, 60: 67, 61: 66, 62: 65, 63: 70, 64: 69, 71: 77, 72: 76, 73: 75, 78: 82, 79: 81, 83: 87, 84: 86, 88: 90,
+    }  # fmt: skip
+    hands = {i: i + 21 for i in range(91, 112)}
+    for left, right in {**feet, **face, **hands}.items():
+        assert (other[left], other[right]) == (right, left)
+    middle = [i for i in range(17, 133) if other[i] == i]
+    assert middle == [31, 50, 51, 52, 53, 56, 74, 80, 85, 89]
+    assert [mirrored(HALPE_26)[i] for i in range(17, 26)] == [17, 18, 19, 21, 20, 23, 22, 25, 24]
+
+
+def test_blazepose_of_a_whole_body_takes_hands_feet_and_face() -> None:
+    points = some_points(133)
+    expected = [
+        0, 65, 1, 68, 62, 2, 59, 3, 4, 77, 71, 5, 6, 7, 8, 9, 10, 108, 129, 96, 117, 93, 114, 11, 12, 13, 14, 15, 16,
+        19, 22, 17, 20,
+    ]  # fmt: skip
+    assert np.array_equal(Conversion.between(COCO_WHOLEBODY_133, BLAZEPOSE_33)(points), points[expected])
+
+
+@pytest.mark.parametrize(("source", "known"), [(COCO_17, 17), (HALPE_26, 21), (COCO_WHOLEBODY_133, 33)])
+def test_blazepose_points_that_another_layout_lacks_stay_unknown(source: tuple[str, ...], known: int) -> None:
+    got = Conversion.between(source, BLAZEPOSE_33)(np.ones((len(source), 4), np.float32))
+    assert (got[:, 3] > 0).sum() == known
 
 
 def test_a_point_that_the_source_lacks_has_score_zero() -> None:
