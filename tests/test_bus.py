@@ -27,9 +27,9 @@ def server() -> Iterator[Server]:
 
 def test_a_message_arrives_as_it_was_sent(server: Server) -> None:
     client = Client(server.port, b"pose")
-    client.send(Set(node="pose", values={"smooth": 0.5, "on": True}, version=3))
+    client.send(Set(node="pose", values={"calm": 0.5, "on": True}, version=3))
     server.wait(5)
-    assert server.receive() == [(b"pose", Set(node="pose", values={"smooth": 0.5, "on": True}, version=3))]
+    assert server.receive() == [(b"pose", Set(node="pose", values={"calm": 0.5, "on": True}, version=3))]
     server.send(b"pose", Stop())
     assert client.receive(5) == Stop()
     client.close()

@@ -222,7 +222,7 @@ def test_blazepose_finds_the_performer() -> None:
             model_path(f"{name}.tflite")
     except BadInput as missing:
         pytest.skip(str(missing))
-    pose, errors = make(BlazePose, smooth=0), []
+    pose, errors = make(BlazePose, filter="none"), []
     for seq in range(10):
         picture, points = truth(seq * 9)
         pose.step(image=frame(picture, seq + 1, capture_ns=seq * 300_000_000, pixel_format="BGR"))

@@ -16,7 +16,7 @@ from engine.main import main
 NODES = """\
 nodes:
   camera: {type: camera.pattern, size: [16, 16]}
-  pose: {type: pose.blazepose, input: camera, smooth: 2, people: 2}
+  pose: {type: pose.blazepose, input: camera, calm: 0.2, people: 2}
   figure: {type: generator.figure, input: pose}
   output: {type: output.touchdesigner, input: figure}
 """
@@ -36,10 +36,10 @@ def parameter(found: dict[str, Any], node: str, name: str) -> dict[str, Any]:
 
 def test_a_number_with_its_range_unit_default_and_value(tmp_path: Path) -> None:
     found = described(tmp_path)
-    smooth = parameter(found, "pose", "smooth")
-    assert smooth["help"].startswith("0 shows the points") and smooth["address"] == "/utsushi/node/pose/smooth"
-    assert {key: smooth[key] for key in ("type", "size", "default", "value", "min", "max", "menu", "version")} == {
-        "type": "float", "size": 1, "default": 1.0, "value": 2.0, "min": 0, "max": 10, "menu": None, "version": 0,
+    calm = parameter(found, "pose", "calm")
+    assert calm["help"].startswith("how calm") and calm["address"] == "/utsushi/node/pose/calm"
+    assert {key: calm[key] for key in ("type", "size", "default", "value", "min", "max", "menu", "version")} == {
+        "type": "float", "size": 1, "default": 0.5, "value": 0.2, "min": 0, "max": 1, "menu": None, "version": 0,
     }  # fmt: skip
     hold = parameter(found, "output", "hold_after")
     assert (hold["unit"], hold["min"], hold["exclusive_min"], hold["exclusive_max"]) == ("s", 0, True, False)

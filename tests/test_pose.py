@@ -22,7 +22,16 @@ TICK = 33_333_333
 
 
 @pytest.mark.parametrize(
-    "bad", [{"people": 0}, {"people": 9}, {"quality": "best"}, {"min_tracking": 1.5}, {"smoot": 1}]
+    "bad",
+    [
+        {"people": 0},
+        {"people": 9},
+        {"quality": "best"},
+        {"min_tracking": 1.5},
+        {"cal": 1},
+        {"calm": 1.1},
+        {"filter": "kalmann"},
+    ],
 )
 def test_a_bad_config_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -68,9 +77,9 @@ def run(node: Any, pictures: list[np.ndarray], pixel_format: str = "BGR") -> lis
 
 def test_the_clip_gives_the_proof_of_concepts_points(node: Callable[..., Any], clip: list[np.ndarray]) -> None:
     reference = np.load(REFERENCE)
-    for smooth, key in ((1, "smooth"), (0, "raw")):
+    for kind, key in (("one_euro", "smooth"), ("none", "raw")):
         expected = reference[key]
-        frames = run(node(smooth=smooth), clip[: len(expected)])
+        frames = run(node(filter=kind), clip[: len(expected)])
         assert [f.ids for f in frames] == [(1,)] * len(expected)
         measured = np.concatenate([f.array for f in frames])
         distance = np.hypot(*(measured - expected)[:, :, :2].transpose(2, 0, 1))

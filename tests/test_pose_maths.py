@@ -1,4 +1,4 @@
-"""The maths around the pose networks: anchors, squares, boxes, heat map, filter, pictures."""
+"""The maths around the pose networks: anchors, squares, boxes, heat map, pictures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ from harness import frame
 from engine.errors import BadInput
 from nodes.pose.detector import Detector, iou, make_anchors, weighted_nms
 from nodes.pose.landmarker import Landmarker, refine
-from nodes.pose.one_euro import OneEuro
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
-
-TICK = 33_333_333
-
 
 # --- anchors, squares, boxes, heat map ---
 
@@ -115,49 +111,6 @@ def test_landmarks_are_in_pixels_of_the_picture_and_scored_by_visibility_and_pre
     np.testing.assert_allclose(found.alignment, [[150, 100], [214, 100]], atol=1e-4)
     np.testing.assert_allclose(found.score, [0.72] * 33, atol=1e-6)
     assert found.presence == pytest.approx(0.7)
-
-
-# --- the filter ---
-
-
-def one_euro(values: list[float], *, calm: float = 1.0, times: list[int] | None = None) -> list[float]:
-    smooth = OneEuro(min_cutoff=0.05, beta=80)
-    times = times or [i * TICK for i in range(len(values))]
-    return [float(smooth(np.array([v]), t, 100.0, calm)[0]) for v, t in zip(values, times, strict=True)]
-
-
-def test_a_point_at_rest_stays() -> None:
-    assert one_euro([42.0] * 50) == [42.0] * 50
-
-
-def test_a_step_is_followed_without_overshoot() -> None:
-    followed = one_euro([0.0] * 10 + [200.0] * 30)
-    assert max(followed) <= 200
-    assert followed == sorted(followed)
-    assert followed[12] > 180
-
-
-def test_jitter_shrinks_and_more_calm_shrinks_it_more() -> None:
-    noisy = list(np.random.default_rng(0).normal(0, 0.3, 300))
-    usual, calm = np.std(one_euro(noisy)[50:]), np.std(one_euro(noisy, calm=4)[50:])
-    assert calm < 0.7 * usual < 0.7 * np.std(noisy)
-
-
-def test_no_calm_is_no_filter() -> None:
-    values = list(np.random.default_rng(0).normal(0, 3, 20))
-    assert one_euro(values, calm=0) == pytest.approx(values, abs=1e-9)
-
-
-@pytest.mark.parametrize("later", [600_000_000, 0, -TICK], ids=["gap", "same time", "back in time"])
-def test_the_filter_starts_afresh_when_time_jumps(later: int) -> None:
-    assert one_euro([0.0, 0.0, 1.0], times=[0, TICK, TICK + later])[-1] == 1.0
-    assert one_euro([0.0, 0.0, 1.0], times=[0, TICK, 2 * TICK])[-1] < 1.0
-
-
-def test_the_filter_keeps_its_own_copy() -> None:
-    smooth = OneEuro(min_cutoff=0.05, beta=80)
-    smooth(np.zeros(1), 0, 100)[:] = 999
-    assert smooth(np.zeros(1), TICK, 100) == [0]
 
 
 # --- pictures ---

@@ -125,5 +125,5 @@ def test_another_picture_size_forgets_where_people_were_but_not_which_ids_were_u
 
 
 def test_a_fast_person_is_not_lost_however_calm_the_points_are_to_be(stage: Stage) -> None:
-    tracker = tracker_on(stage, 1, smooth=10)
+    tracker = tracker_on(stage, 1, calm=1)
     assert all(stage.step(tracker, 100 + 30 * i).keys() == {1} for i in range(20))

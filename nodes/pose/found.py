@@ -18,9 +18,9 @@ class Found:
 
     handle: the estimator's own number for whom it followed here from the last picture; a number that was not there in
     the last picture claims nothing. xyz: (K, 3) float64, x, y in pixels of the picture, z in the same unit, negative
-    towards the camera. score: (K,) 0..1. centre: (2,) pixels, the middle of the hips. size: pixels, the side of a square
-    around the whole body. world: (K, 3) float64 metres, x to the right, y down, z away from the camera, from the
-    middle of the hips; mask: where the body is. These two only if they were asked for.
+    towards the camera. score: (K,) 0..1. centre: (2,) pixels, the middle of the hips. size: pixels, the side of a
+    square around the whole body. world: (K, 3) float64 metres, x to the right, y down, z away from the camera, from
+    the middle of the hips; mask: where the body is. These two only if they were asked for.
     """
 
     handle: int

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nodes.pose.filters import Filter, Kind, points_filter
 from nodes.pose.found import Found
-from nodes.pose.one_euro import OneEuro
 
 
 @dataclass(frozen=True)
@@ -21,21 +21,21 @@ class Person:
 
 class People:
     def __init__(self) -> None:
-        self._filters: dict[int, OneEuro] = {}
-        self.tune()
+        self._filters: dict[int, Filter] = {}
+        self._kind: Kind = "one_euro"
+        self._calm = 0.5
 
-    def tune(self, smooth: float = 1.0) -> None:
+    def tune(self, kind: Kind, calm: float) -> None:
         """The settings that may change between pictures; see the node's PoseConfig."""
-        self._smooth = smooth
+        if kind != self._kind:
+            self._filters = {}
+        self._kind, self._calm = kind, calm
 
     def step(self, found: Sequence[Found], time_ns: int) -> list[Person]:
         """The people in this picture, those known longest first."""
-        # The filter's values: MediaPipe, pose_landmark_filtering.pbtxt.
-        self._filters = {
-            one.handle: self._filters.get(one.handle) or OneEuro(min_cutoff=0.05, beta=80) for one in found
-        }
+        self._filters = {one.handle: self._filters.get(one.handle) or points_filter(self._kind) for one in found}
         people = []
         for one in found:
-            xyz = self._filters[one.handle](one.xyz, time_ns, one.size, self._smooth)
+            xyz = self._filters[one.handle](one.xyz, time_ns, one.size, self._calm)
             people.append(Person(one.handle, np.column_stack([xyz, one.score]).astype(np.float32)))
         return people

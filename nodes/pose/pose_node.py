@@ -1,13 +1,13 @@
 """What every pose node has, whatever estimates the poses: settings, people, and what is published of them.
 
-    class BlazePose(PoseNode, Node):
-        class Config(PoseConfig):
-            quality: Literal["lite", "full", "heavy"] = "full"
+class BlazePose(PoseNode, Node):
+    class Config(PoseConfig):
+        quality: Literal["lite", "full", "heavy"] = "full"
 
-        outputs = {"keypoints": Keypoints(points=33)}
+    outputs = {"keypoints": Keypoints(points=33)}
 
-        def estimator(self) -> Estimator:
-            return Tracker(...)
+    def estimator(self) -> Estimator:
+        return Tracker(...)
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ from pydantic import Field
 from engine import node
 from engine.frame import Frame
 from engine.node import Latest, NodeConfig, live
+from nodes.pose.filters import Kind
 from nodes.pose.found import Estimator
 
 
 class PoseConfig(NodeConfig):
     people: int = Field(1, ge=1, le=8, description="how many people to follow at most; each costs one network run")
-    smooth: float = live(1.0, "0 shows the points as measured; the higher, the calmer and the later", ge=0, le=10)
+    filter: Kind = live(
+        "one_euro", "one_euro: calm at rest; kalman: hardly late, for dance, but it overshoots; none: as measured"
+    )
+    calm: float = live(0.5, "how calm the filter makes the points, and how late: 0 quick, 1 calm", ge=0, le=1)
 
 
 # Spelt node.Node, because a file that has a class with the base `Node` counts as a node type.
@@ -48,7 +52,7 @@ class PoseNode(node.Node):
 
     def configured(self) -> None:
         self._estimator.tune(self.config)
-        self._people.tune(self.config.smooth)
+        self._people.tune(self.config.filter, self.config.calm)
 
     def step(self, image: Frame) -> None:
         picture = self._picture(image)

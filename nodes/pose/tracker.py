@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodes.pose.detector import Detector
+from nodes.pose.filters import OneEuro
 from nodes.pose.found import Found
 from nodes.pose.landmarker import POINTS, Landmarker
-from nodes.pose.one_euro import OneEuro
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
 
@@ -19,7 +19,11 @@ SEARCH_EVERY = 15
 
 @dataclass
 class _Track:
-    """What is known of one person between pictures. The filter's values: MediaPipe, pose_landmark_filtering.pbtxt."""
+    """What is known of one person between pictures.
+
+    However calm the points are to be, the square must not fall behind the body: it has a filter of its own, with the
+    values of MediaPipe's pose_landmark_filtering.pbtxt.
+    """
 
     handle: int
     roi: Roi
@@ -42,8 +46,7 @@ class Tracker:
     def tune(self, config: Any) -> None:
         """The settings that may change between pictures: BlazePose.Config."""
         self._min_detection, self._min_tracking = config.min_detection, config.min_tracking
-        # However calm the points are to be, the square must not fall behind the body.
-        self._calm = min(config.smooth, 1)
+        self._filters = config.filter != "none"
 
     def step(self, picture: Picture, time_ns: int) -> list[Found]:
         """The people in this picture, those followed longest first."""
@@ -76,5 +79,6 @@ class Tracker:
         seen = self._landmarker(picture, track.roi)
         if seen.presence < self._min_tracking:
             return None
-        track.roi = Roi.around(*track.alignment(seen.alignment, time_ns, size, self._calm))
+        alignment = track.alignment(seen.alignment, time_ns, size) if self._filters else seen.alignment
+        track.roi = Roi.around(*alignment)
         return Found(track.handle, seen.xyz, seen.score, seen.alignment[0], size)
