@@ -62,13 +62,13 @@ def read(path):
 
 
 def record_one(node, array, seq):
-    node.step(frame(array, seq, capture_ns=START_NS + seq * SECOND // 20, capture_wall_ns=WALL_NS))
+    node.step(image=frame(array, seq, capture_ns=START_NS + seq * SECOND // 20, capture_wall_ns=WALL_NS))
 
 
 def record(node, times_ns, first=1, **about):
     """Give the pictures `first`, `first` + 1, … captured at these times."""
     for seq, capture_ns in enumerate(times_ns, first):
-        node.step(frame(numbered(seq % 256), seq, capture_ns=capture_ns, capture_wall_ns=WALL_NS, **about))
+        node.step(image=frame(numbered(seq % 256), seq, capture_ns=capture_ns, capture_wall_ns=WALL_NS, **about))
 
 
 def uneven(count, seed=1):
@@ -100,7 +100,7 @@ def test_a_key_frame_comes_every_second(recorder, tmp_path):
     node = recorder()
     times = [START_NS + i * SECOND // 25 for i in range(100)]
     for seq, capture_ns in enumerate(times, 1):
-        node.step(frame(numbered(1), seq, capture_ns=capture_ns))
+        node.step(image=frame(numbered(1), seq, capture_ns=capture_ns))
     node.close()
     (path,) = films(tmp_path)
     with av.open(str(path)) as container:
@@ -125,7 +125,7 @@ def test_files_roll_by_size(recorder, tmp_path):
     node = recorder(megabytes=0.3, crf=10)
     noise = np.random.default_rng(1).integers(0, 256, (8, 96, 128, 3), np.uint8)
     for seq in range(1, 101):
-        node.step(frame(noise[seq % 8], seq, capture_ns=START_NS + seq * SECOND // 30))
+        node.step(image=frame(noise[seq % 8], seq, capture_ns=START_NS + seq * SECOND // 30))
     node.close()
     sizes = [path.stat().st_size for path in films(tmp_path)]
     assert len(sizes) > 2 and max(sizes) < 450_000
@@ -135,7 +135,7 @@ def test_files_roll_by_size(recorder, tmp_path):
 def test_another_size_of_picture_begins_another_file(recorder, tmp_path):
     node = recorder()
     for seq, height in enumerate((48, 48, 47, 96, 96), 1):
-        node.step(frame(numbered(seq, height), seq, capture_ns=START_NS + seq * SECOND))
+        node.step(image=frame(numbered(seq, height), seq, capture_ns=START_NS + seq * SECOND))
     node.close()
     assert [[n for _, n in read(path)] for path in films(tmp_path)] == [[1, 2, 3], [4, 5]]
 
@@ -250,7 +250,7 @@ def test_a_folder_that_cannot_be_made_is_waited_for(recorder, tmp_path, clock):
 
 def test_what_is_no_picture_is_left_out(recorder, tmp_path):
     node = recorder()
-    node.step(frame(np.zeros((2, 33, 4), np.float32)))
+    node.step(image=frame(np.zeros((2, 33, 4), np.float32)))
     assert "takes pictures" in node.complaints[0]
     record(node, [START_NS])
     assert not node.complaints

@@ -1,0 +1,84 @@
+"""The records of an MCAP file (mcap.dev/spec), read with nothing taken on trust.
+
+The package mcap knows the records, but believes every length that a file claims: here they are looked at first.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from io import BytesIO
+from typing import IO, Any
+
+import lz4.frame
+from mcap import records as kinds
+from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.stream_reader import breakup_chunk
+
+PROFILE = "utsushi.frames/1"  # what the header of our files says
+MAGIC = b"\x89MCAP0\r\n"
+RECORD_MOST = 1 << 29  # bytes of one record, packed or not: a picture of 16384 x 8192 in RGBA
+HEAD = struct.Struct("<BQ")  # of each record: its kind, and the length of its content
+WRONG = (McapError, struct.error, ValueError, RuntimeError)  # what parsing nonsense raises
+
+
+class Damaged(Exception):
+    """A record, or what is in it, cannot be."""
+
+
+class Records:
+    """The records of a file. Every method raises Damaged, or OSError where the disk fails. size: of it, in bytes."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+        self.size = file.seek(0, 2)
+
+    def bytes(self, position: int, count: int) -> bytes:
+        if not 0 <= position <= position + count <= self.size or count > RECORD_MOST:
+            raise Damaged(f"there are no {count} bytes at {position}")
+        self._file.seek(position)
+        found = self._file.read(count)
+        if len(found) != count:
+            raise Damaged(f"only {len(found)} of {count} bytes at {position} can be read")
+        return found
+
+    def walk(self, position: int) -> Iterator[tuple[int, int, int]]:
+        """(kind, where its content begins, the length of that) of each record from `position` on."""
+        while position < self.size:
+            kind, length = HEAD.unpack(self.bytes(position, HEAD.size))
+            position += HEAD.size
+            if length > self.size - position:
+                raise Damaged(f"the record at {position} is cut off")
+            yield kind, position, length
+            position += length
+
+    def read(self, name: str, position: int, length: int) -> Any:
+        """The record of this kind ("Channel") whose content is there."""
+        content = self.bytes(position, length)
+        try:
+            return getattr(kinds, name).read(ReadDataStream(BytesIO(content)))
+        except WRONG as error:
+            raise Damaged(f"the {name} at {position} makes no sense ({error})") from None
+
+    def chunk(self, position: int) -> list[Any]:
+        """What is in the chunk that begins at `position`: Schema, Channel and Message records."""
+        kind, at, length = next(self.walk(position), (0, 0, 0))
+        if kind != Opcode.CHUNK:
+            raise Damaged(f"at {position} there is no chunk")
+        chunk = self.read("Chunk", at, length)
+        if chunk.uncompressed_size > RECORD_MOST:
+            raise Damaged(f"the chunk at {position} claims to hold {chunk.uncompressed_size} bytes")
+        try:
+            if chunk.compression == "lz4":
+                unpacker = lz4.frame.LZ4FrameDecompressor()
+                chunk.data, chunk.compression = unpacker.decompress(chunk.data, chunk.uncompressed_size), ""
+            if chunk.compression:
+                raise Damaged(f"the chunk at {position} is packed in a way that we do not use")
+            if len(chunk.data) != chunk.uncompressed_size or zlib.crc32(chunk.data) != chunk.uncompressed_crc:
+                raise Damaged(f"the chunk at {position} is not as it was written")
+            return breakup_chunk(chunk)
+        except WRONG as error:
+            raise Damaged(f"the chunk at {position} makes no sense ({error})") from None

@@ -1,0 +1,106 @@
+"""A recording to read: which streams are in it, and their frames."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mcap.records import Message
+
+from engine.errors import BadInput
+from engine.frame import Frame
+from engine.node import Port
+from nodes.recording.index import read_index
+from nodes.recording.mcap_file import Damaged, Records
+from nodes.recording.message import unpack
+from nodes.recording.streams import port, usable
+
+MESSAGE_LEAST = 31  # bytes
+CHUNKS_KEPT = 2  # unpacked: streams that share a chunk read it soon after one another
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of a recording. frames: how many there are."""
+
+    name: str
+    number: int
+    port: Port
+    frames: int
+
+
+class Recording:
+    """path: a file that `output.recorder` has written, whole or cut off. Raises BadInput for any other.
+
+    streams: by name. start_ns, end_ns: the first and last capture, by the wall's clock. whole: was it completed?
+    chunks: also find out where the frames are; without that, only these facts are there.
+    """
+
+    def __init__(self, path: Path, chunks: bool = True):
+        self.path = path
+        try:
+            self._file = path.open("rb")
+        except OSError as error:
+            raise BadInput(f"{path} cannot be read: {error.strerror or error}.") from None
+        try:
+            self._records = Records(self._file)
+            self._index = read_index(self._records, chunks)
+            self.streams = {one.name: one for one in self._streams()}
+        except (Damaged, OSError) as error:
+            self._file.close()
+            raise BadInput(f"{path} cannot be used as a recording: {error}.") from None
+        self.start_ns, self.end_ns, self.whole = self._index.start_ns, self._index.end_ns, self._index.whole
+        self._chunk = lru_cache(CHUNKS_KEPT)(self._records.chunk)
+
+    def _streams(self) -> Iterator[Stream]:
+        for number, channel in self._index.channels.items():
+            if not usable(channel.topic):
+                raise Damaged(f"a stream cannot be called {channel.topic[:40]!r}")
+            count = min(self._index.counts[number], self._records.size // MESSAGE_LEAST)
+            yield Stream(channel.topic, number, port(channel.metadata), count)
+        if not self._index.channels:
+            raise Damaged("there is no whole frame in it")
+
+    def frames(self, name: str, damaged: Callable[[str], None] | None = None) -> Iterator[Frame]:
+        """The frames of one stream in order, their arrays read-only.
+
+        damaged: told a sentence for each part that cannot be read, and the frames go on after it; without it such a
+        part raises BadInput.
+        """
+        wanted = self.streams[name].number
+        for position, channels in self._index.chunks:
+            if wanted not in channels:
+                continue
+            try:
+                for record in self._chunk(position):
+                    if isinstance(record, Message) and record.channel_id == wanted:
+                        yield self._frame(record)
+            except (Damaged, OSError) as error:
+                sentence = f"{self.path} is damaged: {error}."
+                if damaged is None:
+                    raise BadInput(sentence) from None
+                damaged(sentence)
+
+    def _frame(self, message: Any) -> Frame:
+        try:
+            return unpack(message.data)
+        except ValueError as error:
+            raise Damaged(f"frame {message.sequence} makes no sense: {error}") from None
+
+    def all(
+        self, key: Callable[[Frame], int], damaged: Callable[[str], None] | None = None
+    ) -> Iterator[tuple[str, Frame]]:
+        """(stream, frame) of every stream, in the order of `key`: the time of capture, say, or of publishing."""
+
+        def line(name: str) -> Iterator[tuple[str, Frame]]:
+            return ((name, frame) for frame in self.frames(name, damaged))
+
+        return heapq.merge(*map(line, self.streams), key=lambda one: key(one[1]))
+
+    def close(self) -> None:
+        self._chunk.cache_clear()
+        self._file.close()
