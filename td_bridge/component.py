@@ -111,7 +111,10 @@ def onValueChange(par, prev):
 
 def onReceiveOSC(address, values):
     """OSC In DAT: the engine has said something."""
-    _this().exchange.hear(address, tuple(values))
+    this, path = _this(), address.split("/")
+    this.exchange.hear(address, tuple(values))
+    if path[1:3] == ["utsushi", "event"] and len(path) == 5:
+        this.comp.op("event_callbacks").module.onEvent(path[3], path[4], tuple(values))
 
 
 def onReceive(data):

@@ -3,8 +3,8 @@
     import runpy; runpy.run_path(r'C:/utsushi/td_bridge/install.py')
 
 What the artist has set, wired or written stays: values and expressions of parameters, the tables `stages` and
-`options`, the text of `job_callbacks`. The other texts are replaced by those of this folder, and what they say is
-network.py's matter. Nothing is installed into TouchDesigner itself.
+`options`, the texts of `job_callbacks` and `event_callbacks`. The other texts are replaced by those of this folder,
+and what they say is network.py's matter. Nothing is installed into TouchDesigner itself.
 
 To ship a .tox instead:
 

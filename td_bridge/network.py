@@ -75,6 +75,13 @@ def onFail(info):
 def onCancel(info):
     return
 """
+EVENT_CALLBACKS = """# Yours: what shall happen when a node tells an event. install.py leaves this text alone.
+# node: its name in the config. name, values: such as "entered", (3,): docs/POSE.md says what a pose node tells.
+
+
+def onEvent(node, name, values):
+    return
+"""
 STAGES = (("stage", "command", "options", "next", "on_fail", "timeout", "retries"),)
 COMMANDS = (("command", "options", "outputs", "argv"),)
 LISTEN = {"active": False, "localaddress": "127.0.0.1", "protocol": "msging"}
@@ -111,6 +118,7 @@ NODES = (
     Node("options", "tableDAT", 800, -120, "yours: a stage's options", GREEN, first=(("key", "value"),)),
     Node("commands", "tableDAT", 800, -250, "yours: programs", GREEN, first=COMMANDS),
     Node("job_callbacks", "textDAT", 600, -250, "yours: what news sets off", GREEN, first=JOB_CALLBACKS),
+    Node("event_callbacks", "textDAT", 400, -250, "yours: what events set off", GREEN, first=EVENT_CALLBACKS),
     Node("chop_callbacks", "textDAT", -200, -185, text=FORWARD + _callback("onCook(scriptOp)")),
     Node("script_top_callbacks", "textDAT", -200, 400),
     *(Node(name, "textDAT", 1000 + place // 6 * 200, 400 - place % 6 * 130)

@@ -184,6 +184,21 @@ def test_what_the_engine_says_stands_in_the_log(show: Show) -> None:
     assert show.desk.chop("info")["progress"] == 0.25
 
 
+def test_an_event_calls_the_artists_text_with_the_node_and_the_values(show: Show) -> None:
+    show.start().publish()
+    show.look()
+    comp = show.desk.comp
+    comp.create("tableDAT", "news")
+    comp.op("event_callbacks").text = (
+        "def onEvent(node, name, values):\n    parent().op('news').appendRow([node, name, *values])\n"
+    )
+    show.tell("/utsushi/event/pose/entered", 3)
+    show.tell("/utsushi/event/pose/leader", 3, "nearest")
+    show.tell("/utsushi/event", 1)
+    show.look()
+    assert show.desk.table("news") == [["pose", "entered", "3"], ["pose", "leader", "3", "nearest"]]
+
+
 @pytest.mark.parametrize(
     "message",
     [("/utsushi/engine/answer", "x", "", "y", 3), ("/utsushi/engine/answer", 1), ("/utsushi/engine/progress", "x"),
