@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.clock import now_ns, wall_ns
-from engine.frame import Flags, Frame
+from engine.frame import Flags, Frame, Lens
 from engine.node import Node
 
 
@@ -36,6 +36,7 @@ class Capture:
         row_order: str = "TOP_DOWN",
         canvas: tuple[int, int] = (0, 0),
         ids: Sequence[int] = (),
+        lens: Lens | None = None,
         flags: int = 0,
     ) -> Iterator[Any]:
         slot = SimpleNamespace(array=np.full(shape, 77, dtype))  # a used slot holds an older frame's pixels
@@ -59,6 +60,7 @@ class Capture:
                 canvas,
                 tuple(ids),
                 tuple(s.source for s in sources),
+                lens=lens,
             )  # fmt: skip
         )
 
