@@ -132,6 +132,7 @@ class Node:
     config: Any
     name: str
     offline: bool
+    reads: tuple[str, ...]  # its inputs' names, in the order of the config
     log: logging.Logger
     outs: dict[str, StreamWriter]
 

@@ -79,11 +79,16 @@ class Garbage(Capture):
             yield slot
 
 
-def make(node_class: type[Node], *, offline: bool = False, setup: bool = True, **settings: Any) -> Any:
-    """A node, set up as the worker would, with `node.frames` as what it published."""
+def make(
+    node_class: type[Node], *, offline: bool = False, setup: bool = True, reads: Sequence[str] = (), **settings: Any
+) -> Any:
+    """A node, set up as the worker would, with `node.frames` as what it published.
+
+    reads: its inputs' names, where it gathers others than the ones it declares."""
     node = node_class()
     node.config = node_class.Config(**settings)
     node.name, node.offline, node.log = "node", offline, logging.getLogger("node")
+    node.reads = tuple(reads or node_class.inputs)
     node.outs = {port: Capture() for port in node_class.outputs_of(node.config)}  # type: ignore[misc]
     node.complaints = []  # type: ignore[attr-defined]
     node.degraded = node.complaints.append  # type: ignore[attr-defined, method-assign]
