@@ -46,13 +46,15 @@ def of_info(reader: Any, set_version: int, progress: float) -> dict[str, float]:
 def of_pose(reader: Any, people: int) -> dict[str, float]:
     """Channels of up to `people` people, whether they are there or not, so that exports never lose their channel.
 
-    reader: a RingReader of a keypoints stream, or None. x and y run from 0 to 1 over the camera's picture, y upwards
-    as in TouchDesigner; z in the same unit as x, smaller is nearer; score 0 to 1. A person keeps `id` while followed.
+    reader: a RingReader of keypoints or of points in space, or None. x and y run from 0 to 1 over the camera's picture,
+    y upwards as in TouchDesigner; z in the same unit as x, smaller is nearer; score 0 to 1. Points in space are in
+    metres, as the stream has them. A person keeps `id` while followed.
     """
     array = getattr(reader, "array", None)
     if reader is None or array is None or array.ndim != 3 or array.shape[2] != 4:
         array, reader = np.empty((0, len(BLAZEPOSE), 4), np.float32), None  # none yet, or pictures
     width, height = (side or 1 for side in reader.canvas) if reader else (1, 1)
+    in_space = reader is not None and reader.pixel_format == "WORLD"
     names = BLAZEPOSE if array.shape[1] == len(BLAZEPOSE) else [f"point{index}" for index in range(array.shape[1])]
     # whoever was there when the engine went is there no more
     everybody = array.tolist() if reader and reader.state == "LIVE" else []
@@ -63,7 +65,8 @@ def of_pose(reader: Any, people: int) -> dict[str, float]:
         channels[f"p{person + 1}_present"] = float(is_there)
         channels[f"p{person + 1}_id"] = float(reader.ids[person]) if is_there and person < len(reader.ids) else -1.0
         for name, (x, y, z, score) in zip(names, points, strict=True):
+            if is_there and not in_space:
+                x, y, z = x / width, 1 - y / height, z / width
             at = f"p{person + 1}_{name}"
-            channels[f"{at}_x"], channels[f"{at}_y"] = x / width, 1 - y / height if is_there else 0.0
-            channels[f"{at}_z"], channels[f"{at}_score"] = z / width, score
+            channels |= {f"{at}_x": x, f"{at}_y": y, f"{at}_z": z, f"{at}_score": score}
     return channels

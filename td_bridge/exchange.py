@@ -80,9 +80,10 @@ class Exchange:
         rows = self.settings.rows
         lay_out(self.comp, rows)
         self._drop({name for row in rows for name in row.names}, {row.page for row in rows})
-        for name, kind in (("Stream", None), ("Posestream", "keypoints")):
+        for name, kinds in (("Stream", ()), ("Posestream", ("keypoints", "world"))):
             par = getattr(self.comp.par, name)
-            par.menuNames = par.menuLabels = [one["name"] for one in panel["streams"] if kind in (None, one["kind"])]
+            streams = [one["name"] for one in panel["streams"] if not kinds or one["kind"] in kinds]
+            par.menuNames = par.menuLabels = streams
 
     def _drop(self, names: set[str], pages: set[str]) -> None:
         """Remove what only an engine before this one had, and nothing that the artist has made."""

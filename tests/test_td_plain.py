@@ -162,7 +162,8 @@ def test_the_points_names_are_those_of_the_pose() -> None:
 def people(count: int, points: int = 33, canvas: tuple[int, int] = (200, 100)) -> Any:
     array = np.zeros((count, points, 4), np.float32)
     array[:, :, 0], array[:, :, 1], array[:, :, 3] = 50, 25, 1
-    return SimpleNamespace(state="LIVE", array=array, ids=tuple(range(5, 5 + count)), canvas=canvas, param_version=2)
+    about = {"canvas": canvas, "param_version": 2, "pixel_format": "KEYPOINTS"}
+    return SimpleNamespace(state="LIVE", array=array, ids=tuple(range(5, 5 + count)), **about)
 
 
 def test_people_come_and_go_and_the_channels_stay() -> None:
@@ -175,6 +176,13 @@ def test_people_come_and_go_and_the_channels_stay() -> None:
     gone = people(2)
     gone.state = "STALE"
     assert channels.of_pose(gone, 2) == none
+
+
+def test_points_in_space_stay_in_metres() -> None:
+    someone = people(1)
+    someone.pixel_format, someone.array[0, 0] = "WORLD", (-0.5, 1.75, 2.25, 0.5)
+    found = channels.of_pose(someone, 1)
+    assert [found[f"p1_nose_{axis}"] for axis in ("x", "y", "z", "score")] == [-0.5, 1.75, 2.25, 0.5]
 
 
 def test_other_layouts_are_numbered_and_pictures_are_no_pose() -> None:
