@@ -24,6 +24,7 @@ class Stage:
     def __init__(self) -> None:
         self.people: list[float] = []
         self.hidden: list[float] = []  # from the detector
+        self.border = math.inf  # of the region in which people count
         self.searches = 0
         self.time_ns = 0
 
@@ -31,7 +32,10 @@ class Stage:
         self.searches += 1
         return [Roi(x, 250, SIZE, 0) for x in self.people if min_score <= 0.6 and x not in self.hidden][:most]
 
-    def landmarks(self, picture: Stage, roi: Roi) -> Landmarks:
+    def holds(self, x: float, y: float) -> bool:
+        return x < self.border
+
+    def landmarks(self, picture: Stage, roi: Roi, light: object) -> Landmarks:
         x = min(self.people, key=lambda person: abs(person - roi.x), default=math.inf)
         there = abs(x - roi.x) < SIZE / 2
         alignment = np.array([[x, 250], [x, 250 - SIZE / 2.5]]) if there else np.zeros((2, 2))
@@ -127,3 +131,12 @@ def test_another_picture_size_forgets_where_people_were_but_not_which_ids_were_u
 def test_a_fast_person_is_not_lost_however_calm_the_points_are_to_be(stage: Stage) -> None:
     tracker = tracker_on(stage, 1, calm=1)
     assert all(stage.step(tracker, 100 + 30 * i).keys() == {1} for i in range(20))
+
+
+def test_who_leaves_the_region_is_nobody_and_leaves_room(stage: Stage) -> None:
+    tracker = tracker_on(stage, 1)
+    stage.border = 500
+    assert stage.step(tracker, 480) == {1: 480}
+    stage.hidden = [520]  # the detector itself heeds the region
+    assert stage.step(tracker, 520, 100) == {}
+    assert stage.step(tracker, 520, 100) == {2: 100}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.node import Keypoints, Node, live
+from engine.node import Image, Keypoints, Node, Port, World, live
 from nodes.pose.found import Estimator
 from nodes.pose.pose_node import PoseConfig, PoseNode
 
@@ -24,9 +24,17 @@ class BlazePose(PoseNode, Node):
         )
         min_detection: float = live(0.5, "how sure the detector must be to begin following someone", ge=0, le=1)
         min_tracking: float = live(0.5, "how sure the network must be that someone is still there", ge=0, le=1)
+        world: bool = Field(False, description="whether to publish the points in metres, too, as the port `world`")
+        mask: bool = Field(False, description="whether to publish where in the picture bodies are, as the port `mask`")
 
     outputs = {"keypoints": Keypoints(points=POINTS)}
     profiles = ({"device": "cpu"},)
+
+    @classmethod
+    def outputs_of(cls, config: Any) -> dict[str, Port]:
+        world: dict[str, Port] = {"world": World(points=POINTS)} if config.world else {}
+        mask: dict[str, Port] = {"mask": Image(channels=1)} if config.mask else {}
+        return cls.outputs | world | mask
 
     def estimator(self) -> Estimator:
         from engine.models import model_path
@@ -39,4 +47,5 @@ class BlazePose(PoseNode, Node):
             return load(model_path(f"{name}.tflite"), self.config.threads, self.config.device)
 
         detector, landmarks = network("pose_detection"), network(f"pose_landmark_{self.config.quality}")
-        return Tracker(Detector(detector), Landmarker(landmarks), self.config.people)
+        landmarker = Landmarker(landmarks, self.config.world, self.config.mask)
+        return Tracker(Detector(detector), landmarker, self.config.people)

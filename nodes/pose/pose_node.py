@@ -12,6 +12,9 @@ class BlazePose(PoseNode, Node):
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -19,7 +22,11 @@ from engine import node
 from engine.frame import Frame
 from engine.node import Latest, NodeConfig, live
 from nodes.pose.filters import Kind
-from nodes.pose.found import Estimator
+from nodes.pose.found import Estimator, Found
+from nodes.pose.region import Region, RegionSetting
+
+if TYPE_CHECKING:
+    from nodes.pose.people import Person
 
 
 class PoseConfig(NodeConfig):
@@ -28,12 +35,22 @@ class PoseConfig(NodeConfig):
         "one_euro", "one_euro: calm at rest; kalman: hardly late, for dance, but it overshoots; none: as measured"
     )
     calm: float = live(0.5, "how calm the filter makes the points, and how late: 0 quick, 1 calm", ge=0, le=1)
+    level: Literal["auto", "off"] = live(
+        "auto", "auto: brighten dark pictures for the network, which else sees nobody; what others get stays as it is"
+    )
+    region: RegionSetting = live(
+        (0, 0, 1, 1), "where people count: left, top, width and height in parts of the picture, 0 to 1"
+    )
 
 
 # Spelt node.Node, because a file that has a class with the base `Node` counts as a node type.
 class PoseNode(node.Node):
     """Publishes (P, K, 4) float32 for each picture, P from 0 to `people`: x, y in pixels of the picture, z in the same
-    unit, score 0..1. `ids` tells who is who."""
+    unit, score 0..1. `ids` tells who is who.
+
+    Where the estimator gives them and `outs` has the port, also `world`, the same in metres, and `mask`, (H, W, 1)
+    uint8, 255 where any body is; both for the same picture and with the same times.
+    """
 
     inputs = {"image": Latest}
 
@@ -55,8 +72,9 @@ class PoseNode(node.Node):
         self._people.tune(self.config.filter, self.config.calm)
 
     def step(self, image: Frame) -> None:
-        picture = self._picture(image)
-        people = self._people.step(self._estimator.step(picture, image.capture_ns), image.capture_ns)
+        picture = self._picture(image, Region(*self.config.region), self.config.level == "auto")
+        found = self._estimator.step(picture, image.capture_ns)
+        people = self._people.step(found, image.capture_ns)
         with self.out.begin(
             (len(people), self._estimator.points, 4),
             np.float32,
@@ -67,3 +85,26 @@ class PoseNode(node.Node):
         ) as slot:
             for index, person in enumerate(people):
                 slot.array[index] = person.points
+        if "world" in self.outs:
+            self._publish_world(image, people)
+        if "mask" in self.outs:
+            self._publish_mask(image, found)
+
+    def _publish_world(self, image: Frame, people: Sequence[Person]) -> None:
+        with self.outs["world"].begin(
+            (len(people), self._estimator.points, 4),
+            np.float32,
+            source=image,
+            pixel_format="WORLD",
+            ids=[person.id for person in people],
+        ) as slot:
+            for index, person in enumerate(people):
+                slot.array[index] = person.world
+
+    def _publish_mask(self, image: Frame, found: Sequence[Found]) -> None:
+        shape = (*image.shape[:2], 1)
+        with self.outs["mask"].begin(shape, np.uint8, source=image, pixel_format="GRAY") as slot:
+            slot.array.fill(0)
+            for one in found:
+                if one.mask:
+                    one.mask.onto(slot.array)

@@ -9,6 +9,7 @@ from nodes.pose.detector import Detector
 from nodes.pose.filters import OneEuro
 from nodes.pose.found import Found
 from nodes.pose.landmarker import POINTS, Landmarker
+from nodes.pose.light import Light
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
 
@@ -28,6 +29,7 @@ class _Track:
     handle: int
     roi: Roi
     alignment: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff=0.01, beta=10))
+    light: Light = field(default_factory=Light)
 
 
 class Tracker:
@@ -76,9 +78,11 @@ class Tracker:
     def _follow(self, track: _Track, picture: Picture, time_ns: int) -> Found | None:
         """The tracked person in this picture, and where to look in the next; None if they are gone."""
         size = track.roi.size
-        seen = self._landmarker(picture, track.roi)
+        seen = self._landmarker(picture, track.roi, track.light)
         if seen.presence < self._min_tracking:
             return None
         alignment = track.alignment(seen.alignment, time_ns, size) if self._filters else seen.alignment
         track.roi = Roi.around(*alignment)
-        return Found(track.handle, seen.xyz, seen.score, seen.alignment[0], size)
+        if not picture.holds(track.roi.x, track.roi.y):
+            return None
+        return Found(track.handle, seen.xyz, seen.score, seen.alignment[0], size, seen.world, seen.mask)
