@@ -1,12 +1,14 @@
-"""What only a CUDA graphics card can show: its backends, its memory, training on it."""
+"""What only a CUDA graphics card can show: its backends, its memory, training on it, poses found by it."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from harness import frame, make
 from performer_kit import SIZE, people, write_performer
 
 torch = pytest.importorskip("torch")
@@ -15,7 +17,8 @@ if not torch.cuda.is_available():
 
 from training_kit import plan, write_footage  # noqa: E402
 
-from engine.errors import OutOfMemory  # noqa: E402
+from engine.errors import BadInput, OutOfMemory  # noqa: E402
+from engine.models import model_path  # noqa: E402
 from engine.shm import Segment  # noqa: E402
 from nodes.generator.backends import choose, pinned  # noqa: E402
 from nodes.generator.backends.base import BATCHES, kind  # noqa: E402
@@ -25,6 +28,9 @@ from nodes.generator.backends.prepare import LARGEST_DIFFERENCE, deviation, pict
 from nodes.generator.footage import folder  # noqa: E402
 from nodes.generator.training import train  # noqa: E402
 from nodes.generator.training.plan import STATE  # noqa: E402
+from nodes.pose.blazepose import BlazePose  # noqa: E402
+from nodes.pose.model import LiteRT  # noqa: E402
+from nodes.pose.torch_model import TorchModel  # noqa: E402
 
 ON_CARD = ("torch", "cuda-graphs")
 
@@ -109,3 +115,35 @@ def test_training_on_the_card_learns_and_goes_on(tmp_path: Path) -> None:
     assert first is not None and more is not None
     assert more.psnr > first.psnr
     assert "Going on from step 20" in " ".join(said)
+
+
+@pytest.mark.parametrize("name", ["pose_detection", "pose_landmark_lite", "pose_landmark_full", "pose_landmark_heavy"])
+def test_a_pose_network_answers_on_the_card_as_in_litert(name: str) -> None:
+    try:
+        path = model_path(f"{name}.tflite")
+    except BadInput as missing:
+        pytest.skip(str(missing))
+    on_card, in_litert = TorchModel(path, "cuda"), LiteRT(path, 1)
+    side, random = 224 if name == "pose_detection" else 256, np.random.default_rng(5)
+    wanted = ((1, 2254, 12), (1, 2254, 1)) if side == 224 else ((1, 195), (1, 1), (1, 64, 64, 39), (1, 117))
+    for _ in range(3):  # a graph whose input did not arrive would answer the same again
+        noise = cv2.GaussianBlur(random.uniform(0, 1, (side, side, 3)).astype(np.float32), (0, 0), 8)
+        given = cv2.normalize(noise, None, 0, 1, cv2.NORM_MINMAX)[None]
+        for found, expected in zip(on_card(given, *wanted), in_litert(given, *wanted), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=0.01)
+
+
+def test_the_processor_and_the_card_find_the_same_poses() -> None:
+    """Frame by frame on the clip, through the whole node."""
+    capture, pictures = cv2.VideoCapture(str(Path(__file__).parents[1] / "assets" / "visitor.mp4")), []
+    while len(pictures) < 30 and (read := capture.read())[0]:
+        pictures.append(read[1])
+
+    def published(device: str) -> np.ndarray:
+        node = make(BlazePose, device=device)
+        for number, picture in enumerate(pictures):
+            node.step(image=frame(picture, number + 1, capture_ns=(number + 1) * 33_333_333, pixel_format="BGR"))
+        return np.concatenate([one.array for one in node.frames])
+
+    apart = np.percentile(np.abs(published("cuda") - published("cpu")), 99, axis=(0, 1))
+    assert (apart < [0.5, 0.5, 10, 0.01]).all(), apart
