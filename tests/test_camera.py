@@ -23,7 +23,7 @@ from harness import make
 from pydantic import ValidationError
 
 from engine.errors import BadInput
-from nodes.camera import backoff, capture, playback
+from nodes.camera import backoff, playback, plugged
 from nodes.camera.capture import Retriever, fit, open_file
 from nodes.camera.opencv import OpenCV
 
@@ -300,19 +300,19 @@ def test_a_camera_that_is_not_there():
 
 
 def test_a_camera_by_its_path_may_be_plugged_in_later(camera, monkeypatch):
-    monkeypatch.setattr(capture.sys, "platform", "linux")
+    monkeypatch.setattr("sys.platform", "linux")
     node = camera("/dev/v4l/by-id/nothing", required=False)
     assert "There is no /dev/v4l/by-id/nothing" in node.complaints[0]
 
 
 def test_linux_says_which_cameras_there_are_and_who_may_use_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(capture.sys, "platform", "linux")
-    monkeypatch.setattr(capture.Path, "glob", lambda self, pattern: [capture.Path("/dev/video2")])
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(plugged.Path, "glob", lambda self, pattern: [plugged.Path("/dev/video2")])
     with pytest.raises(BadInput, match="There are: 2"):
         make(OpenCV, source=999)
-    monkeypatch.setattr(capture.os, "access", lambda *_: False)
+    monkeypatch.setattr(plugged.os, "access", lambda *_: False)
     with pytest.raises(BadInput, match="usermod -aG video"):
-        capture.open_device(str(tmp_path), capture.DeviceSettings())
+        plugged.Plugged(str(tmp_path), plugged.DeviceSettings()).open()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from camera_kit import (  # noqa: F401
     step_until,
     video,
 )
+from devices_kit import FakeCapture, device_fixture, machine_fixture  # noqa: F401
 from harness import make
 
 from engine.errors import BadInput, EngineError
@@ -129,58 +130,6 @@ def test_an_offline_run_refuses_what_cannot_wait(server):
 # --- cameras: a capture that a test can hold ---
 
 
-class FakeCapture:
-    """A device whose picture carries a number, and which hangs while `hanging` is set."""
-
-    made: list[FakeCapture] = []
-
-    def __init__(self, *opened_with):
-        self.opened_with, self.asked, self.number, self.released = opened_with, [], 0, False
-        self.hanging, self.freed, self.error = False, threading.Event(), None
-        FakeCapture.made.append(self)
-
-    def isOpened(self):
-        return True
-
-    def set(self, what, value):
-        self.asked.append(what)
-
-    def grab(self):
-        if self.error:
-            raise self.error
-        if self.hanging:
-            self.freed.wait()
-            return False
-        time.sleep(0.005)
-        self.number += 1
-        return True
-
-    def retrieve(self, target=None):
-        target = np.empty((240, 320, 3), np.uint8) if target is None else target
-        target[:] = numbered(self.number)
-        return True, target
-
-    def release(self):
-        self.released = True
-
-
-@pytest.fixture
-def device(monkeypatch):
-    """Makes `source: 0` a FakeCapture, as on Windows."""
-    FakeCapture.made = []
-    monkeypatch.setattr(capture.sys, "platform", "win32")
-    monkeypatch.setattr(capture.cv2, "VideoCapture", FakeCapture)
-    return lambda: FakeCapture.made[-1]
-
-
-def test_a_camera_is_asked_for_mjpg_before_the_size(device, camera):
-    camera(0, size=(640, 480), fps=60)
-    assert device().opened_with == (0, cv2.CAP_DSHOW)
-    assert device().asked == [
-        cv2.CAP_PROP_FOURCC, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS
-    ]  # fmt: skip
-
-
 def test_a_picture_goes_with_the_time_it_was_grabbed(device, camera, monkeypatch):
     grabbed = {}
 
@@ -222,7 +171,7 @@ def test_an_error_inside_opencv_is_told_and_mended(device, camera):
 
 def test_a_camera_that_hangs_while_it_is_opened_is_bad_input(device, monkeypatch):
     held = threading.Event()
-    monkeypatch.setattr(capture.cv2, "VideoCapture", lambda *_: held.wait() and FakeCapture())
+    monkeypatch.setattr(capture.cv2, "VideoCapture", lambda *_: held.wait() and FakeCapture(0, cv2.CAP_DSHOW))
     with pytest.raises(BadInput, match="does not answer"):
         make(OpenCV, source=0, read_timeout=0.05, open_timeout=0.05)
     held.set()

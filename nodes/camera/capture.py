@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
-# Both must be set before cv2 is imported: FFmpeg is to be silent, and Media Foundation to open in less than minutes.
+# All must be set before cv2 is imported: FFmpeg is to be silent, Media Foundation to open in less than minutes, and
+# V4L2 to wait for a picture for 2 s and not 10.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
 import cv2
 import numpy as np
@@ -19,30 +19,15 @@ from engine.errors import BadInput
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-BACKENDS = {
-    "v4l2": cv2.CAP_V4L2,
-    "dshow": cv2.CAP_DSHOW,
-    "msmf": cv2.CAP_MSMF,
-    "avfoundation": cv2.CAP_AVFOUNDATION,
-    "any": cv2.CAP_ANY,
-}
-# Windows and macOS were never tried. DirectShow opens faster than Media Foundation by all accounts.
-OF_THE_SYSTEM = {"linux": "v4l2", "win32": "dshow", "darwin": "avfoundation"}
 STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtp", "udp", "tcp", "srt")
 ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]  # each further decoding thread holds back one more picture
 
 
-class DeviceSettings(NamedTuple):
-    """What to ask of a camera. It may give something else."""
-
-    backend: str = "auto"
-    size: tuple[int, int] | None = None
-    fps: float | None = None
-
-
 def shown(source: int | str) -> str:
     """The source as a person may read it: without the password that an address may hold."""
-    return f"camera {source}" if isinstance(source, int) else re.sub(r"//[^/]*@", "//…@", source)
+    if isinstance(source, int) or source.startswith("camera:"):
+        return "camera " + str(source).removeprefix("camera:").strip()
+    return re.sub(r"//[^/]*@", "//…@", source)
 
 
 def is_address(source: int | str) -> bool:
@@ -50,41 +35,7 @@ def is_address(source: int | str) -> bool:
 
 
 def is_device(source: int | str) -> bool:
-    return isinstance(source, int) or source.startswith("/dev/")
-
-
-def open_device(source: int | str, settings: DeviceSettings) -> cv2.VideoCapture:
-    """A camera by its number, or on Linux by a path such as /dev/v4l/by-id/…, which stays the same camera."""
-    if sys.platform == "linux":
-        _check_device_file(Path(f"/dev/video{source}" if isinstance(source, int) else source), source)
-    name = OF_THE_SYSTEM.get(sys.platform, "any") if settings.backend == "auto" else settings.backend
-    capture = cv2.VideoCapture(source, BACKENDS[name])
-    if not capture.isOpened():
-        raise BadInput(
-            f"Cannot open {shown(source)}: it is not there, or another program is using it, or this program has not "
-            "been allowed to use cameras. Plug it in, close the other program, or choose another `source`."
-        )
-    # The format comes first: many cameras reach their larger sizes at full rate as MJPG only.
-    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    if settings.size:
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.size[0])
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.size[1])
-    if settings.fps:
-        capture.set(cv2.CAP_PROP_FPS, settings.fps)
-    return capture
-
-
-def _check_device_file(path: Path, source: int | str) -> None:
-    """Linux tells more than OpenCV does about a camera that cannot be opened."""
-    if not path.exists():
-        found = sorted(int(entry.name[5:]) for entry in Path("/dev").glob("video*") if entry.name[5:].isdigit())
-        others = f"There are: {', '.join(map(str, found))}." if found else "This machine has none that can be seen."
-        raise BadInput(f"There is no {shown(source)} ({path}). {others} Plug it in, or choose another `source`.")
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise BadInput(
-            f"This user may not use {shown(source)} ({path}). "
-            "Run: sudo usermod -aG video $USER, then log out and in again."
-        )
+    return isinstance(source, int) or source.startswith(("camera:", "/dev/"))
 
 
 def open_stream(address: str, open_timeout: float, read_timeout: float) -> cv2.VideoCapture:

@@ -10,9 +10,10 @@ import numpy as np
 
 from engine.clock import now_ns
 from engine.errors import BadInput, EngineError
-from nodes.camera.capture import DeviceSettings, is_address, is_device, open_device, open_stream, shown
+from nodes.camera.capture import is_address, is_device, open_stream, shown
 from nodes.camera.live import Live
 from nodes.camera.painter.show import Show
+from nodes.camera.plugged import DeviceSettings, Plugged
 from nodes.camera.watchdog import Watchdog
 from nodes.generator.footage.clip import Clip
 
@@ -58,7 +59,7 @@ class Filmed:
         self.name, self._lost_ns = shown(source), lost_s * 1e9
 
         def opener():
-            return open_stream(str(source), OPEN_S, READ_S) if is_address(source) else open_device(source, settings)
+            return open_stream(str(source), OPEN_S, READ_S) if is_address(source) else Plugged(source, settings).open()
 
         self._live = Live(self.name, opener, silent_after=READ_S, hung_after=HUNG_S)
         self._watchdog = Watchdog(self.name, FROZEN_S)
@@ -70,7 +71,7 @@ class Filmed:
         began = now_ns()
         while now_ns() - began < self._lost_ns:
             if (found := self._wait()) is not None:
-                if self._watchdog.see(found[0], now_ns()) and self._watchdog.trouble:
+                if self._watchdog.see(found[0], found[0].shape[1::-1], now_ns()) and self._watchdog.trouble:
                     raise Lost(self._watchdog.trouble)
                 return found
         raise Lost(self._live.trouble or f"No pictures come from {self.name}. Check its cable, power and network.")
