@@ -134,7 +134,7 @@ def example(parameter: Parameter) -> Any:
         case "str":
             one = "assets/performer.safetensors" if "path" in parameter.help else "text"
         case _:
-            doubled = default * 2 or 10
+            doubled = default * 2 if default > 0 else 10
             one = doubled if parameter.max is None or doubled <= parameter.max else default / 2
             one = int(one) if parameter.type == "int" else float(one)
     return [one] * parameter.size if parameter.size > 1 else one
