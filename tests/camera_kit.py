@@ -5,86 +5,13 @@ from __future__ import annotations
 import faulthandler
 import threading
 import time
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
-import numpy as np
 import pytest
 from harness import make
+from http_camera import Camera, number_in, numbered
 
 from nodes.camera.opencv import OpenCV
-
-FPS = 50
-BLOCK = 16  # a number's bits are blocks of that many pixels, which survive lossy coding
-
-
-def numbered(number: int, width: int = 320, height: int = 240) -> np.ndarray:
-    """(H, W, 3) uint8 with 16 bits of `number` in its top rows."""
-    picture = np.full((height, width, 3), 90, np.uint8)
-    for bit in range(16):
-        picture[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 230 if number >> bit & 1 else 20
-    return picture
-
-
-def number_in(picture: np.ndarray) -> int:
-    middles = picture[BLOCK // 2, BLOCK // 2 : 16 * BLOCK : BLOCK, 1]
-    return sum(1 << bit for bit, value in enumerate(middles) if value > 128)
-
-
-class Camera:
-    """MJPEG over HTTP, which can freeze, fall silent, go and come back.
-
-    mode: "moving" (a new number each time), "frozen", "black" or "silent". number: the newest one sent.
-    """
-
-    def __init__(self, port: int = 0):
-        self.mode, self.number, self.visits, self.recording = "moving", 0, 0, b""
-        camera, self._on = self, True
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                camera.visits += 1
-                with suppress(OSError):  # the reader has gone
-                    camera.serve(self)
-                self.close_connection = True
-
-        ThreadingHTTPServer.allow_reuse_address = True
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        self.port = self._server.server_port
-        self.address = f"http://127.0.0.1:{self.port}/video"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def serve(self, request: BaseHTTPRequestHandler) -> None:
-        if request.path == "/nothing":
-            request.send_error(404)
-            return
-        request.send_response(200)
-        if request.path == "/recording.mp4":
-            request.send_header("Content-Length", str(len(self.recording)))
-            request.end_headers()
-            request.wfile.write(self.recording)
-            return
-        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        request.end_headers()
-        while self._on:
-            if self.mode != "silent":
-                self.number += self.mode == "moving"
-                picture = numbered(self.number) * (self.mode != "black")
-                jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
-                head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
-                request.wfile.write(head + jpeg + b"\r\n")
-            time.sleep(1 / FPS)
-
-    def stop(self) -> None:
-        self._on = False
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture(name="nothing_hangs")
