@@ -67,8 +67,13 @@ class Recorder(Node):
             needed()
             from nodes.output.recorder_frames import FramesFormat
 
-            return FramesFormat(self.config.compress)
+            return FramesFormat(self.reads, self.config.compress)
         package("av", "av")
+        if len(self.reads) > 1:
+            raise BadInput(
+                f"An MP4 holds the pictures of one stream, and {self.name} reads {', '.join(self.reads)}. Record them "
+                "with format: frames, or each with an output.recorder of its own."
+            )
         from nodes.output.recorder_movie import MovieFormat
 
         if self.offline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import BadInput
@@ -18,8 +19,8 @@ class FramesFormat:
 
     suffix = ".mcap"
 
-    def __init__(self, compress: bool):
-        self._compress = compress
+    def __init__(self, order: Sequence[str], compress: bool):
+        self._order, self._compress = order, compress
         self._ordinals: dict[str, int] = {}
         self.left_out = 0
 
@@ -32,15 +33,15 @@ class FramesFormat:
         return True
 
     def open(self, path: Path, frame: Frame) -> FramesTake:
-        return FramesTake(path, frame, self._compress)
+        return FramesTake(path, frame, FramesFile(path, self._order, self._compress))
 
     def pause(self) -> None:
         self._ordinals = {}
 
 
 class FramesTake:
-    def __init__(self, path: Path, frame: Frame, compress: bool):
-        self.path, self.file = path, FramesFile(path, compress)
+    def __init__(self, path: Path, frame: Frame, file: FramesFile):
+        self.path, self.file = path, file
         self.start_ns = self.newest_ns = frame.publish_ns
 
     @property

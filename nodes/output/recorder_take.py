@@ -16,9 +16,15 @@ class Take(Protocol):
     """
 
     path: Path
-    bytes: int
-    frames: int
-    seconds: float
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def seconds(self) -> float: ...
 
     def is_over(self, frame: Frame, seconds: float) -> bool:
         """Whether this frame belongs into another file, which may be that long."""

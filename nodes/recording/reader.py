@@ -17,7 +17,7 @@ from engine.node import Port
 from nodes.recording.index import read_index
 from nodes.recording.mcap_file import Damaged, Records
 from nodes.recording.message import unpack
-from nodes.recording.streams import port, usable
+from nodes.recording.streams import place, port, usable
 
 MESSAGE_LEAST = 31  # bytes
 CHUNKS_KEPT = 2  # unpacked: streams that share a chunk read it soon after one another
@@ -57,7 +57,7 @@ class Recording:
         self._chunk = lru_cache(CHUNKS_KEPT)(self._records.chunk)
 
     def _streams(self) -> Iterator[Stream]:
-        for number, channel in self._index.channels.items():
+        for number, channel in sorted(self._index.channels.items(), key=lambda one: (place(one[1].metadata), one[0])):
             if not usable(channel.topic):
                 raise Damaged(f"a stream cannot be called {channel.topic[:40]!r}")
             count = min(self._index.counts[number], self._records.size // MESSAGE_LEAST)

@@ -13,10 +13,10 @@ POINTS_MOST = 1000
 CHANNELS_MOST = 16
 
 
-def facts(frame: Frame) -> dict[str, str]:
-    """What is written down of a stream, from its first frame."""
+def facts(frame: Frame, place: int) -> dict[str, str]:
+    """What is written down of a stream, from its first frame. place: among the streams, for a replay the same."""
     shape = "x".join(map(str, frame.shape))
-    return {"pixel_format": frame.pixel_format, "dtype": frame.dtype.name, "shape": shape}
+    return {"pixel_format": frame.pixel_format, "dtype": frame.dtype.name, "shape": shape, "place": str(place)}
 
 
 def usable(name: str) -> bool:
@@ -24,14 +24,20 @@ def usable(name: str) -> bool:
     return re.fullmatch(NODE_NAME, name) is not None
 
 
+def place(found: Mapping[str, str]) -> int:
+    return _number(found.get("place", ""))
+
+
 def port(found: Mapping[str, str]) -> Port:
     """The output for frames like these; one of pictures where nothing better is known. Rings grow by themselves."""
     pixel_format, lengths = found.get("pixel_format", ""), found.get("shape", "").split("x")
-    last, points = (
-        int(one) if re.fullmatch("[0-9]{1,6}", one) else 1 for one in (lengths[-1], lengths[-2] if lengths[1:] else "")
-    )
+    last, points = _number(lengths[-1]), _number(lengths[-2] if lengths[1:] else "")
     if pixel_format == "DEPTH":
         return Depth()
     if pixel_format in ("KEYPOINTS", "WORLD"):
         return (World if pixel_format == "WORLD" else Keypoints)(points=max(1, min(points, POINTS_MOST)))
     return Image(channels=max(1, min(last, CHANNELS_MOST)))
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0

@@ -1,13 +1,14 @@
 """Frames of any streams into one MCAP file (mcap.dev), which can be read up to its last chunk however it ends.
 
 # .mcap: a header with our profile, then chunks, each followed by an index of it; a summary at the very end
-file = FramesFile(path)
+file = FramesFile(path, ["image"])
 file.write("image", frame)
 file.finish()
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,15 +26,17 @@ LATEST_TIME = (1 << 64) - 1
 
 
 class FramesFile:
-    """path: is written over. compress: with LZ4, which takes most of what is flat and nothing of a camera's noise.
+    """path: is written over. order: the streams' names, as a replay is to have them. compress: with LZ4, which takes
+    most of what is flat and nothing of a camera's noise.
 
     bytes: in the file, so far. frames: how many. Every method raises OSError.
     """
 
-    def __init__(self, path: Path, compress: bool = True):
+    def __init__(self, path: Path, order: Sequence[str], compress: bool = True):
         self._file = path.open("wb")
         kind = CompressionType.LZ4 if compress else CompressionType.NONE
         self._writer = Writer(self._file, chunk_size=FLUSH_BYTES, compression=kind)
+        self._order = list(order)
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
         self._wall_ns = 0  # from our clock to the wall's, as it was when the file began
@@ -60,7 +63,8 @@ class FramesFile:
         kind = PICTURE if encoding(frame) else OTHER
         if kind not in self._schemas:
             self._schemas[kind] = self._writer.register_schema(kind, "protobuf", schema(kind))
-        self._channels[name] = self._writer.register_channel(name, "protobuf", self._schemas[kind], facts(frame))
+        about = facts(frame, self._order.index(name))
+        self._channels[name] = self._writer.register_channel(name, "protobuf", self._schemas[kind], about)
         return self._channels[name]
 
     def _flush(self) -> None:
