@@ -63,6 +63,11 @@ class StreamWriter:
             self._enlarge(error.needed)
             return self.ring.begin(shape, dtype, **self._about(), **about)
 
+    @property
+    def has_room(self) -> bool:
+        """Would `begin` open a slot at once? On a lossless stream it may have to wait for a reader."""
+        return not self.ring.geometry.lossless or self.ring.wait_for_readers(0)
+
     def _wait_for_readers(self, all_read: bool) -> None:
         while not self.ring.wait_for_readers(0.05, all_read):
             self._idle()

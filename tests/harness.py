@@ -21,6 +21,7 @@ class Capture:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.ended = False
+        self.has_room = True
         self.memory = np.zeros(1 << 20, np.uint8)
 
     @contextmanager
