@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.frame import Lens
+from nodes.layouts import BLAZEPOSE_33
+from nodes.lens import project
 
 LENS = Lens(380.0, 380.0, 319.5, 239.5, "NONE", (0.0,) * 5, 0.001)
 SIZE = (640, 480)
@@ -56,3 +58,73 @@ def room(
 FLOOR: Box = ((-9, -1, -9), (9, 0, 9))
 WALL: Box = ((-9, -1, -5), (9, 4, -4))
 PERSON: Box = ((-0.25, 0, -2.2), (0.25, 1.75, -2.0))
+
+_NAMES = {name: index for index, name in enumerate(BLAZEPOSE_33)}
+_STRIPS = [  # from, to, half the width in metres
+    ("shoulder", "elbow", 0.05), ("elbow", "wrist", 0.04), ("wrist", "index", 0.035), ("wrist", "pinky", 0.035),
+    ("wrist", "thumb", 0.03), ("hip", "knee", 0.08), ("knee", "ankle", 0.05), ("ankle", "heel", 0.04),
+    ("ankle", "foot_index", 0.04),
+]  # fmt: skip
+
+
+def standing(x: float = 0.0, z: float = 2.0, **moved: tuple[float, float, float]) -> np.ndarray:
+    """(33, 3) metres in camera space: an adult who faces the camera, arms a little off the body, navel at (x, 0, z).
+
+    moved: points by name, and by how much each.
+    """
+    half = {
+        "eye_inner": (0.02, -0.62), "eye": (0.035, -0.62), "eye_outer": (0.05, -0.62), "ear": (0.08, -0.6),
+        "mouth": (0.02, -0.53), "shoulder": (0.18, -0.35), "elbow": (0.27, -0.08), "wrist": (0.33, 0.16),
+        "pinky": (0.36, 0.24), "index": (0.35, 0.25), "thumb": (0.32, 0.22), "hip": (0.11, 0.15), "knee": (0.13, 0.58),
+        "ankle": (0.14, 1.0), "heel": (0.14, 1.06), "foot_index": (0.17, 1.05),
+    }  # fmt: skip
+    points = np.zeros((33, 3))
+    for name, index in _NAMES.items():
+        side = 1 if "left" in name else -1
+        part = "_".join(word for word in name.split("_") if word not in ("left", "right"))
+        across, down = half.get(part, (0, -0.58))
+        points[index] = (x + side * across, down, z)
+    for name, by in moved.items():
+        points[_NAMES[name]] += by
+    return points
+
+
+def paper_doll(
+    bodies: Sequence[np.ndarray], background: float = 0.0, lens: Lens = LENS, size: tuple[int, int] = SIZE
+) -> np.ndarray:
+    """(H, W) uint16: bodies cut out of paper, so that each point lies exactly on its surface, before a wall."""
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    depth = np.full(columns.shape, background or np.inf, float)
+
+    def strip(start: np.ndarray, end: np.ndarray, half: float) -> None:
+        (x0, y0), (x1, y1) = project(lens, np.stack([start, end]))
+        along = np.array((x1 - x0, y1 - y0))
+        t = ((columns - x0) * along[0] + (rows - y0) * along[1]) / max(along @ along, 1e-9)
+        t = np.clip(t, 0, 1)
+        z = 1 / ((1 - t) / start[2] + t / end[2])
+        far = np.hypot(columns - x0 - t * along[0], rows - y0 - t * along[1])
+        depth[:] = np.where(far <= half * lens.fx / z, np.minimum(depth, z), depth)
+
+    for body in bodies:
+        at = {name: body[index] for name, index in _NAMES.items()}
+        for side in ("left_", "right_"):
+            for start, end, half in _STRIPS:
+                strip(at[side + start], at[side + end], half)
+        for share in np.linspace(0, 1, 7):
+            low, high = ((1 - share) * at["left_" + part] + share * at["right_" + part] for part in ("hip", "shoulder"))
+            strip(low, high, 0.05)
+        strip(at["nose"] + (0, -0.06, 0), at["nose"] + (0, 0.06, 0), 0.1)
+    return np.round(np.where(np.isfinite(depth), depth / lens.metres, 0)).astype(np.uint16)
+
+
+def keypoints(bodies: Sequence[np.ndarray], lens: Lens = LENS, own_z: bool = True, score: float = 0.95) -> np.ndarray:
+    """(P, 33, 4) float32: what an estimator that makes no mistakes finds of them in the picture.
+
+    own_z: whether it guesses z, in pixels from the hips, or leaves it at 0.
+    """
+    found = np.full((len(bodies), 33, 4), score, np.float32)
+    for index, body in enumerate(bodies):
+        found[index, :, :2] = project(lens, body)
+        hips = body[[_NAMES["left_hip"], _NAMES["right_hip"]], 2].mean()
+        found[index, :, 2] = (body[:, 2] - hips) / hips * lens.fx * own_z
+    return found

@@ -37,6 +37,17 @@ class Reading(NamedTuple):
     body: np.ndarray
 
 
+def in_depth_pixels(points: np.ndarray, canvas: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
+    """Keypoints, (P, K, 4), of a picture of `canvas` width and height as they are in a depth picture, (H, W), of the
+    same view: float64."""
+    height, width = shape
+    across, down = (width / canvas[0], height / canvas[1]) if all(canvas) else (1.0, 1.0)
+    scaled = points * np.array((across, down, across, 1.0))
+    scaled[..., 0] += (across - 1) / 2
+    scaled[..., 1] += (down - 1) / 2
+    return scaled
+
+
 class DepthReader:
     """Reads all points of all people at once.
 

@@ -7,6 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from nodes.layouts import BLAZEPOSE_33, COCO_17, COCO_WHOLEBODY_133, HALPE_26
+
+LAYOUTS = {len(layout): layout for layout in (BLAZEPOSE_33, COCO_17, HALPE_26, COCO_WHOLEBODY_133)}  # of pose nodes
 ROOT = "chest"  # the middle of shoulders and hips: the tree's root, which no layout has
 TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
@@ -15,6 +18,9 @@ _REACH = {  # point: (the point that it hangs on, how far from it at most)
     "nose": (ROOT, 0.62),
     "shoulder": (ROOT, 0.34),
     "hip": (ROOT, 0.31),
+    "mid_hip": (ROOT, 0.31),
+    "neck": (ROOT, 0.36),
+    "head": ("nose", 0.25),
     "eye_inner": ("nose", 0.10),
     "eye": ("nose", 0.11),
     "eye_outer": ("nose", 0.13),
@@ -24,11 +30,17 @@ _REACH = {  # point: (the point that it hangs on, how far from it at most)
     "wrist": ("elbow", 0.34),
     "pinky": ("wrist", 0.20),
     "index": ("wrist", 0.22),
-    "thumb": ("wrist", 0.18),
     "knee": ("hip", 0.55),
     "ankle": ("knee", 0.52),
     "heel": ("ankle", 0.16),
     "foot_index": ("ankle", 0.28),
+    "big_toe": ("ankle", 0.28),
+    "small_toe": ("ankle", 0.26),
+    "hand_root": ("wrist", 0.08),
+    **dict.fromkeys(("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger"), ("wrist", 0.26)),
+    **dict.fromkeys(("jaw", "chin", "brow", "nose_bridge", "nostril", "nose_base", "lid"), ("nose", 0.18)),
+    **dict.fromkeys(("mouth_corner", "lip", "upper_lip", "lower_lip"), ("nose", 0.14)),
+    **dict.fromkeys(("inner_lip", "upper_inner_lip", "lower_inner_lip"), ("nose", 0.14)),
 }
 _ELSEWHERE = (ROOT, 1.3)  # a point of a name that is not known
 _LENGTHS = {  # between two points, on average
@@ -83,8 +95,8 @@ class Limbs:
 
 
 def _hangs(name: str, layout: tuple[str, ...]) -> tuple[str, float]:
-    """On what a point hangs in this layout, and its reach. Sides are written left_eye or mouth_left."""
-    words = name.split("_")
+    """On what a point hangs in this layout, and its reach. Sides are written left_eye or mouth_left, numbers last."""
+    words = name.rstrip("_0123456789").split("_")
     side = next((word for word in words if word in ("left", "right")), "")
     parent, reach = _REACH.get("_".join(word for word in words if word != side), _ELSEWHERE)
     parent = parent if parent in layout else f"{side}_{parent}"
