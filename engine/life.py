@@ -135,6 +135,7 @@ class Life:
                     "identity": self.identity,
                     "param_version": self.version,
                     "paused": self.paused,
+                    "has_run": self.has_run,
                     **spec,
                 },
                 log,

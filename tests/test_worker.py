@@ -101,7 +101,7 @@ class Kit:
         self.directory.node(row)["go"] = 1
         made = Worker({
             "name": "mirror", "type": "x", "config": {}, "epoch": 1, "identity": b"node", "param_version": 7,
-            "paused": False,
+            "paused": False, "has_run": False,
             "engine": NAME, "row": row, "port": self.server.port, "offline": offline, "outputs": {"image": row},
             "inputs": {"image": {"stream": 0, "policy": "latest", "line": 0}} if kind.inputs else {},
         })  # fmt: skip
