@@ -132,6 +132,7 @@ class Node:
     config: Any
     name: str
     offline: bool
+    has_run: bool = False  # in an earlier process: what is missing now was there, and may come back
     reads: tuple[str, ...]  # its inputs' names, in the order of the config
     log: logging.Logger
     outs: dict[str, StreamWriter]

@@ -62,7 +62,8 @@ class Worker:
     def _node(self) -> Node:
         spec, node_class = self.spec, registry.find(self.spec["type"])
         node = node_class()
-        node.name, node.offline, node.reads = spec["name"], spec["offline"], tuple(spec["inputs"])
+        node.name, node.offline, node.has_run = spec["name"], spec["offline"], spec["has_run"]
+        node.reads = tuple(spec["inputs"])
         node.config = node_class.Config.model_validate(spec["config"])
         node.log = logging.getLogger(spec["name"])
         node.log.addHandler(BusHandler(self.bus))
