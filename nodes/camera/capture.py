@@ -20,6 +20,9 @@ from engine.errors import BadInput
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtp", "udp", "tcp", "srt")
+# FFmpeg would hold back more than a second of pictures to find out their rate, which nobody asks of a stream. The first
+# option is OpenCV's own, which this replaces.
+AT_ONCE = "rtsp_flags;prefer_tcp|fpsprobesize;0"
 ONE_THREAD = [cv2.CAP_PROP_N_THREADS, 1]  # each further decoding thread holds back one more picture
 
 
@@ -50,6 +53,7 @@ def open_stream(address: str, open_timeout: float, read_timeout: float) -> cv2.V
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(open_timeout * 1000)),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(read_timeout * 1000)),
     ]
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", AT_ONCE)
     capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, [*timeouts, *ONE_THREAD])
     if not capture.isOpened():
         raise BadInput(
