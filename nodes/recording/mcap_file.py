@@ -21,6 +21,7 @@ from mcap.stream_reader import breakup_chunk
 PROFILE = "utsushi.frames/1"  # what the header of our files says
 MAGIC = b"\x89MCAP0\r\n"
 RECORD_MOST = 1 << 29  # bytes of one record, packed or not: a picture of 16384 x 8192 in RGBA
+LZ4_MOST = 256  # LZ4 makes nothing smaller than to a 255th
 HEAD = struct.Struct("<BQ")  # of each record: its kind, and the length of its content
 WRONG = (McapError, struct.error, ValueError, RuntimeError)  # what parsing nonsense raises
 
@@ -69,7 +70,7 @@ class Records:
         if kind != Opcode.CHUNK:
             raise Damaged(f"at {position} there is no chunk")
         chunk = self.read("Chunk", at, length)
-        if chunk.uncompressed_size > RECORD_MOST:
+        if chunk.uncompressed_size > min(RECORD_MOST, LZ4_MOST * len(chunk.data)):
             raise Damaged(f"the chunk at {position} claims to hold {chunk.uncompressed_size} bytes")
         try:
             if chunk.compression == "lz4":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from engine.node import Port
 from nodes.recording.index import read_index
 from nodes.recording.mcap_file import Damaged, Records
 from nodes.recording.message import unpack
-from nodes.recording.streams import place, port, usable
+from nodes.recording.streams import place, port, usable, wall_ns
 
 MESSAGE_LEAST = 31  # bytes
 CHUNKS_KEPT = 2  # unpacked: streams that share a chunk read it soon after one another
@@ -36,7 +35,8 @@ class Stream:
 class Recording:
     """path: a file that `output.recorder` has written, whole or cut off. Raises BadInput for any other.
 
-    streams: by name. start_ns, end_ns: the first and last capture, by the wall's clock. whole: was it completed?
+    streams: by name. start_ns, end_ns: the first and last capture, by the wall's clock. wall_ns: from the frames' clock
+    to that one. whole: was the file completed?
     chunks: also find out where the frames are; without that, only these facts are there.
     """
 
@@ -54,6 +54,7 @@ class Recording:
             self._file.close()
             raise BadInput(f"{path} cannot be used as a recording: {error}.") from None
         self.start_ns, self.end_ns, self.whole = self._index.start_ns, self._index.end_ns, self._index.whole
+        self.wall_ns = max(wall_ns(channel.metadata) for channel in self._index.channels.values())
         self._chunk = lru_cache(CHUNKS_KEPT)(self._records.chunk)
 
     def _streams(self) -> Iterator[Stream]:
@@ -90,16 +91,6 @@ class Recording:
             return unpack(message.data)
         except ValueError as error:
             raise Damaged(f"frame {message.sequence} makes no sense: {error}") from None
-
-    def all(
-        self, key: Callable[[Frame], int], damaged: Callable[[str], None] | None = None
-    ) -> Iterator[tuple[str, Frame]]:
-        """(stream, frame) of every stream, in the order of `key`: the time of capture, say, or of publishing."""
-
-        def line(name: str) -> Iterator[tuple[str, Frame]]:
-            return ((name, frame) for frame in self.frames(name, damaged))
-
-        return heapq.merge(*map(line, self.streams), key=lambda one: key(one[1]))
 
     def close(self) -> None:
         self._chunk.cache_clear()

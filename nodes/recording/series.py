@@ -12,8 +12,9 @@ from engine.node import Port
 from nodes.recording.reader import Recording
 
 SUFFIX = ".mcap"
-PAUSE_NS = 2_000_000_000  # between two files; a longer one is left out, as is a clock that was set back by a restart
-PERIOD_NS = 33_333_333  # what is put in its place
+PAUSE_NS = 2_000_000_000  # between two files; a longer one is left out
+PERIOD_NS = 33_333_333  # which is put in its place
+SAME_CLOCK_NS = 60_000_000_000  # by how much the wall's clock may be set while the frames' clock goes on
 
 
 class Series:
@@ -26,34 +27,42 @@ class Series:
         self.ports: dict[str, Port] = {}
         self.frames = 0
         self.cut_off: list[Path] = []
-        starts: dict[Path, int] = {}
-        for one in _files(path):
-            recording = Recording(one, chunks=False)
+        found = [Recording(one, chunks=False) for one in _files(path)]
+        for recording in found:
             recording.close()
-            starts[one] = recording.start_ns
             for stream in recording.streams.values():
                 self.ports.setdefault(stream.name, stream.port)
                 self.frames += stream.frames
             if not recording.whole:
-                self.cut_off.append(one)
-        self.paths = sorted(starts, key=lambda one: (starts[one], one))
+                self.cut_off.append(recording.path)
+        self._shifts = _shifts(sorted(found, key=lambda one: (one.start_ns, one.path)))
 
-    def read(
-        self, key: Callable[[Frame], int], damaged: Callable[[str], None] | None = None
-    ) -> Iterator[tuple[str, Frame]]:
-        """(stream, frame) in the order of `key`; `damaged` is `Recording.frames`'s. Raises BadInput."""
-        shift = newest = 0
-        for place, path in enumerate(self.paths):
+    def read(self, name: str, damaged: Callable[[str], None] | None = None) -> Iterator[Frame]:
+        """The frames of one stream through all files; `damaged` is `Recording.frames`'s. Raises BadInput."""
+        for path, shift in self._shifts.items():
             recording = Recording(path)
             try:
-                for number, (name, frame) in enumerate(recording.all(key, damaged)):
-                    if place and not number:
-                        pause = frame.publish_ns + shift - newest
-                        shift += 0 if 0 <= pause <= PAUSE_NS else PERIOD_NS - pause
-                    newest = max(newest, frame.publish_ns + shift)
-                    yield name, _shifted(frame, shift)
+                if name in recording.streams:
+                    for frame in recording.frames(name, damaged):
+                        yield _shifted(frame, shift)
             finally:
                 recording.close()
+
+
+def _shifts(recordings: list[Recording]) -> dict[Path, int]:
+    """What to add to the times in each file, so that one follows the other on one clock: mostly nothing."""
+    shifts: dict[Path, int] = {}
+    shift, before = 0, recordings[0]
+    for one in recordings:
+        pause = one.start_ns - before.end_ns  # by the wall
+        if abs(one.wall_ns - before.wall_ns) < SAME_CLOCK_NS:
+            pause -= one.wall_ns - before.wall_ns
+        if one is not before:
+            ended_ns = before.end_ns - before.wall_ns + shift
+            follows = 0 <= pause <= PAUSE_NS
+            shift = ended_ns + (pause if follows else PERIOD_NS) - (one.start_ns - one.wall_ns)
+        shifts[one.path], before = shift, one
+    return shifts
 
 
 def _shifted(frame: Frame, shift: int) -> Frame:

@@ -13,10 +13,14 @@ POINTS_MOST = 1000
 CHANNELS_MOST = 16
 
 
-def facts(frame: Frame, place: int) -> dict[str, str]:
-    """What is written down of a stream, from its first frame. place: among the streams, for a replay the same."""
+def facts(frame: Frame, place: int, wall_ns: int) -> dict[str, str]:
+    """What is written down of a stream, from its first frame.
+
+    place: among the streams, for a replay the same. wall_ns: what the file adds to the frames' clock.
+    """
     shape = "x".join(map(str, frame.shape))
-    return {"pixel_format": frame.pixel_format, "dtype": frame.dtype.name, "shape": shape, "place": str(place)}
+    about = {"pixel_format": frame.pixel_format, "dtype": frame.dtype.name, "shape": shape}
+    return about | {"place": str(place), "wall_ns": str(wall_ns)}
 
 
 def usable(name: str) -> bool:
@@ -26,6 +30,11 @@ def usable(name: str) -> bool:
 
 def place(found: Mapping[str, str]) -> int:
     return _number(found.get("place", ""))
+
+
+def wall_ns(found: Mapping[str, str]) -> int:
+    text = found.get("wall_ns", "")
+    return int(text) if re.fullmatch("-?[0-9]{1,19}", text) else 0
 
 
 def port(found: Mapping[str, str]) -> Port:

@@ -63,7 +63,7 @@ class FramesFile:
         kind = PICTURE if encoding(frame) else OTHER
         if kind not in self._schemas:
             self._schemas[kind] = self._writer.register_schema(kind, "protobuf", schema(kind))
-        about = facts(frame, self._order.index(name))
+        about = facts(frame, self._order.index(name), self._wall_ns)
         self._channels[name] = self._writer.register_channel(name, "protobuf", self._schemas[kind], about)
         return self._channels[name]
 
