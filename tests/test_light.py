@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import pytest
 from harness import frame
 from sight_kit import CLIP, TICK, changed, clip, node, run, seen
 
@@ -92,6 +91,12 @@ def test_a_dark_clip_is_seen_with_level_and_not_without() -> None:
     assert seen(pictures, level="off") <= 3
     assert seen(pictures, level="auto") == 30
     assert seen([dark(picture, noise=1) for picture in clip(10)]) == 10
+
+
+def test_points_in_the_dark_are_where_they_are_in_the_light() -> None:
+    (bright,), (dim,) = (run(node(), [picture]) for picture in (clip(1)[0], dark(clip(1)[0])))
+    distance = np.hypot(*(bright.array - dim.array)[0, 11:, :2].T)
+    assert np.median(distance) < 2.5, "5 px without"
 
 
 def test_a_bright_clip_is_measured_the_same_with_and_without() -> None:

@@ -7,10 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from harness import frame
 from pydantic import ValidationError
 from sight_kit import changed, clip, node, run
 
 from nodes.pose.blazepose import BlazePose
+from nodes.pose.detector import Detector
+from nodes.pose.picture import Picture
 from nodes.pose.region import WHOLE, Region
 
 
@@ -57,6 +60,16 @@ def test_only_people_in_the_region_count_and_it_moves_live() -> None:
     assert hips() + hips() == [True], "the one is dropped, and leaves room for the other"
     changed(estimator, people=1, region=(0.3, 0, 0.05, 0.05))
     assert hips() + hips() == []
+
+
+def test_who_is_seen_at_the_edge_but_stands_outside_takes_nobodys_place() -> None:
+    raw, logits = np.zeros((2254, 12), np.float32), np.full((2254, 1), -9, np.float32)
+    raw[:, 2:4], logits[[400, 900]] = 20, [[5], [2]]  # two anchors that are far apart
+    raw[400, [4, 6]] = -224  # the surer one's hips: far to the left
+    detect = Detector(lambda *_: [raw, logits])  # type: ignore[arg-type, return-value]
+    picture = frame(np.zeros((100, 200, 3), np.uint8), pixel_format="BGR")
+    (surest,), (inside,) = (detect(Picture(picture, region), 1, 0.5) for region in (WHOLE, Region(0.1, 0, 0.9, 1)))
+    assert surest.x < 20 < inside.x
 
 
 def test_far_people_are_found_in_a_region_and_where_they_are() -> None:
