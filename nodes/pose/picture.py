@@ -57,13 +57,15 @@ class Picture:
         seen = self._pixels[top : top + down, left : left + across]
         return self._rgb(cv2.resize(seen, (width, height), interpolation=how), light)
 
-    def crop(self, matrix: np.ndarray, size: int, light: Light | None = None) -> np.ndarray:
-        """A rotated square as (size, size, 3) uint8 RGB, black outside the picture, brightened by `light`.
+    def crop(self, matrix: np.ndarray, size: int | tuple[int, int], light: Light | None = None) -> np.ndarray:
+        """A rotated square or rectangle as (height, width, 3) uint8 RGB, black outside the picture, brightened by
+        `light`. size: width and height, or a square's side.
 
         matrix: 2×3, from pixels of the crop to pixels of the picture.
         """
+        sides = size if isinstance(size, tuple) else (size, size)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return self._rgb(cv2.warpAffine(self._pixels, matrix, (size, size), flags=flags), light)
+        return self._rgb(cv2.warpAffine(self._pixels, matrix, sides, flags=flags), light)
 
     def _rgb(self, piece: np.ndarray, light: Light | None) -> np.ndarray:
         rgb = piece if self._format == "RGB" else cv2.cvtColor(piece, _TO_RGB[self._format])
