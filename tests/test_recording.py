@@ -55,6 +55,13 @@ def test_every_frame_comes_back_bit_for_bit(tmp_path: Path, written: list[tuple[
             assert_same(one, other)
 
 
+def test_what_gets_very_small_comes_back(tmp_path: Path) -> None:
+    black = at(1, np.zeros((1080, 1920, 3), np.uint8))
+    path = write(tmp_path / "f.mcap", [("image", black)])
+    assert path.stat().st_size < 50_000
+    assert_same(*read(path, "image"), black)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_what_is_in_a_file_is_known_before_a_frame_is_read(tmp_path: Path, whole: bool) -> None:
     world = [("world", at(seq, np.zeros((1, 17, 4), np.float32), pixel_format="WORLD")) for seq in range(3)]

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from engine.errors import BadInput
 
 pytest.importorskip("mcap", reason="recording frames needs the optional package mcap")
-lz4 = pytest.importorskip("lz4.frame", reason="recording frames needs the optional package lz4")
+pytest.importorskip("lz4", reason="recording frames needs the optional package lz4")
 
+import lz4.frame as lz4
 from recording_kit import assert_same, depth, keypoints, picture, write
 
 from engine import layout

@@ -20,7 +20,7 @@ from nodes.recording.needed import needed
 LOOK_NS = 1_000_000_000  # how often the disk is looked at
 ENOUGH = 1.1  # of the room to keep free: recording begins again when there is that much
 GB = 1e9
-LOSS_NS = 5_000_000_000  # how long it is said that frames were left out
+SAID_NS = 5_000_000_000  # how long it is said that a frame was left out
 
 
 class Recorder(Node):
@@ -58,7 +58,8 @@ class Recorder(Node):
         self.folder = Path(self.config.folder)
         self.take: Take | None = None
         self.look_ns = self.retry_ns = 0
-        self.lost, self.lost_until_ns = 0, 0  # frames left out for lack of time, and until when that is said
+        self.lost = 0  # frames left out for lack of time
+        self.said_ns = 0  # until when the last complaint stands, whatever else is recorded meanwhile
         self.full = self.complained = False
         self.backoff = Backoff()
 
@@ -99,6 +100,7 @@ class Recorder(Node):
                     return
             except ValueError as error:
                 self.complain(str(error))
+                self.said_ns = now + SAID_NS if len(self.reads) > 1 else 0
             except OSError as error:
                 self.interrupt(now, error)
                 return
@@ -136,12 +138,12 @@ class Recorder(Node):
     def keep_up(self, now: int) -> None:
         """Say for a while that frames were lost, else that all is well."""
         if self.config.format == "frames" and self.format.left_out > self.lost:
-            self.lost, self.lost_until_ns = self.format.left_out, now + LOSS_NS
+            self.lost, self.said_ns = self.format.left_out, now + SAID_NS
             self.complain(
                 f"{self.lost} frames were left out of the recording, because this machine's disk or processor is too "
                 "slow for them. Record fewer or smaller streams, or into a folder on a faster disk."
             )
-        elif now >= self.lost_until_ns:
+        elif now >= self.said_ns:
             self.content()
 
     def room(self, now: int) -> bool:
