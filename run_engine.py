@@ -3,7 +3,9 @@
 python3 run_engine.py --setup           make .venv, install, fetch the models, then run the demo
 python3 run_engine.py --setup test      the same, then the tests
 python3 run_engine.py [--config FILE]   start the engine
+python3 run_engine.py devices           list the cameras of this machine
 python3 run_engine.py performer ...     make a performer: record, extract, train, eval, export, bench
+python3 run_engine.py calibrate ...     find the floor before a depth camera
 python3 run_engine.py jobs FILE         run a chain of programs, such as configs/jobs.yaml
 python3 run_engine.py stress [--chaos]  the engine under load and faults: every frame and count checked
 python3 run_engine.py test [-k NAME]    the tests alone
@@ -21,5 +23,6 @@ if __name__ == "__main__":
 
     TRAINING = "nodes.generator.training.commands"  # the engine itself knows no node
     COMMANDS = {"train": TRAINING, "performer": TRAINING, "jobs": "engine.jobs.main", "notify": "engine.jobs.notify",
-                "stress": "engine.stress.main"}  # fmt: skip
+                "stress": "engine.stress.main", "devices": "nodes.camera.devices.main",
+                "calibrate": "nodes.pose.floor_command"}  # fmt: skip
     sys.exit(launch(sys.argv[1:], COMMANDS))

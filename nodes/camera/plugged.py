@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.errors import BadInput
 from nodes.camera.capture import cv2, shown
-from nodes.camera.controls import AUTOMATIC, Locks, apply
+from nodes.camera.controls import Locks, apply
 from nodes.camera.devices import identity
 
 BACKENDS = {
@@ -34,6 +34,11 @@ ORDER = {"V4L2": (FORMAT, WIDTH, HEIGHT, RATE), "DSHOW": (RATE, WIDTH, HEIGHT, F
 ELSEWHERE = (WIDTH, HEIGHT, RATE)
 
 
+def backend_of(name: str = "auto") -> int:
+    """OpenCV's number for it; "auto" is what the system is best spoken to with."""
+    return BACKENDS[OF_THE_SYSTEM.get(sys.platform, "any") if name == "auto" else name]
+
+
 class DeviceSettings(NamedTuple):
     """What to ask of a camera. It may give something else."""
 
@@ -44,9 +49,9 @@ class DeviceSettings(NamedTuple):
 
 class Plugged:
     """source: a camera's number, "camera:…" (see devices/identity.py), or on Linux a path. locks: may be replaced at
-    any time; the camera follows with its next picture."""
+    any time, and the camera follows with its next picture; None leaves all as it is."""
 
-    def __init__(self, source: int | str, settings: DeviceSettings, locks: Locks = AUTOMATIC):
+    def __init__(self, source: int | str, settings: DeviceSettings, locks: Locks | None = None):
         self.source, self.settings, self.locks = source, settings, locks
         self.name = shown(source)
         self._remarks: list[str] = []
@@ -54,8 +59,7 @@ class Plugged:
 
     def open(self) -> Opened:
         """Raises BadInput where it is not there, is not just one, or cannot be had."""
-        name = OF_THE_SYSTEM.get(sys.platform, "any") if self.settings.backend == "auto" else self.settings.backend
-        source, backend = self.source, BACKENDS[name]
+        source, backend = self.source, backend_of(self.settings.backend)
         if isinstance(source, str) and source.startswith(identity.PREFIX):
             source = identity.find(source, identity.cameras(backend)).number
         if sys.platform == "linux":
@@ -95,9 +99,9 @@ class Opened:
             done, self._picture = self._capture.read(self._picture)
         else:
             done = self._capture.grab()
-        if done and self._held != self._plugged.locks:
+        locks = self._plugged.locks
+        if done and locks is not None and locks != self._held:
             # Only now that pictures flow: some cameras forget what they were told before.
-            locks = self._plugged.locks
             self._plugged.remark(*apply(self._capture, locks, self._held, self._plugged.name))
             self._held = locks
         return done
