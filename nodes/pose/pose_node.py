@@ -75,31 +75,31 @@ class PoseNode(node.Node):
         picture = self._picture(image, Region(*self.config.region), self.config.level == "auto")
         found = self._estimator.step(picture, image.capture_ns)
         people = self._people.step(found, image.capture_ns)
-        with self.out.begin(
-            (len(people), self._estimator.points, 4),
-            np.float32,
-            source=image,
-            pixel_format="KEYPOINTS",
-            canvas=(picture.width, picture.height),
-            ids=[person.id for person in people],
-        ) as slot:
-            for index, person in enumerate(people):
-                slot.array[index] = person.points
+        self.publish(image, people)
         if "world" in self.outs:
-            self._publish_world(image, people)
+            self.write("world", image, people, [person.world for person in people], "WORLD")
         if "mask" in self.outs:
             self._publish_mask(image, found)
 
-    def _publish_world(self, image: Frame, people: Sequence[Person]) -> None:
-        with self.outs["world"].begin(
-            (len(people), self._estimator.points, 4),
+    def publish(self, image: Frame, people: Sequence[Person]) -> None:
+        """Publish the points. A node whose estimator finds other points than its first output has makes them here."""
+        self.write("keypoints", image, people, [person.points for person in people])
+
+    def write(
+        self, port: str, image: Frame, people: Sequence[Person], rows: Sequence[np.ndarray | None],
+        kind: Literal["KEYPOINTS", "WORLD"] = "KEYPOINTS", points: int = 0,
+    ) -> None:  # fmt: skip
+        """Publish what was found of `people`, in their order: (K, 4) for each. points: K, if not the estimator's."""
+        with self.outs[port].begin(
+            (len(people), points or self._estimator.points, 4),
             np.float32,
             source=image,
-            pixel_format="WORLD",
+            pixel_format=kind,
+            canvas=(image.shape[1], image.shape[0]) if kind == "KEYPOINTS" else (0, 0),
             ids=[person.id for person in people],
         ) as slot:
-            for index, person in enumerate(people):
-                slot.array[index] = person.world
+            for index, row in enumerate(rows):
+                slot.array[index] = row
 
     def _publish_mask(self, image: Frame, found: Sequence[Found]) -> None:
         shape = (*image.shape[:2], 1)
