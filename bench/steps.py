@@ -59,7 +59,7 @@ def make(kind: str, **settings: Any) -> Any:
     node: Any = node_class()
     node.config = node_class.Config.model_validate(settings)
     node.name, node.offline, node.log = kind, False, logging.getLogger(kind)
-    node.outs = {port: Slots() for port in node_class.outputs}
+    node.outs = {port: Slots() for port in node_class.outputs_of(node.config)}
     node.setup()
     return node
 

@@ -18,14 +18,14 @@ class Mask:
     def onto(self, picture: np.ndarray) -> None:
         """Add this body to `picture`, (H, W, 1) uint8: where several are, the surest says how much."""
         height, width = picture.shape[:2]
-        side = len(self.alpha)
-        corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]]) @ self.matrix.T
-        # Only the pixels that the square covers are touched.
-        left, top = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int)
-        right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, (width, height)).astype(int)
-        if left >= right or top >= bottom:
+        # Only the pixels around the body are touched: it fills a third of its square.
+        x, y, across, down = cv2.boundingRect(self.alpha)
+        corners = np.array([[x + i, y + j, 1] for i in (-1, across) for j in (-1, down)]) @ self.matrix.T
+        left, top = np.clip(np.floor(corners.min(0)), 0, (width, height)).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, (width, height)).astype(int).tolist()
+        if not across or left >= right or top >= bottom:
             return
         moved = self.matrix - [[0, 0, left], [0, 0, top]]
-        body = cv2.warpAffine(self.alpha, moved, (int(right - left), int(bottom - top)), flags=cv2.INTER_LINEAR)
+        body = cv2.warpAffine(self.alpha, moved, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
         covered = picture[top:bottom, left:right, 0]
-        np.maximum(covered, body, out=covered)
+        cv2.max(covered, body, dst=covered)
