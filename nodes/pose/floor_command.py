@@ -99,8 +99,8 @@ def _source(options: argparse.Namespace) -> AbstractContextManager[Engine]:
 def _caption(floor: Floor) -> str:
     pitch, roll = floor.tilt
     return (
-        f"height {floor.height:.2f} m, down {pitch:.1f} deg, right {roll:.1f} deg, {floor.share:.0%} of all points, "
-        f"rms {floor.rms_mm:.0f} mm; squares of 1 m"
+        f"{floor.height:.2f} m above the floor, {pitch:.1f} deg down, {roll:.1f} deg to the right; "
+        f"{floor.share:.0%} of all points, rms {floor.rms_mm:.0f} mm; squares: 1 m"
     )
 
 

@@ -26,9 +26,10 @@ def draw(floor: Floor, lies: np.ndarray, depth: np.ndarray, lens: Lens, picture:
     for line in _grid(floor):
         pixels = project(lens, line)
         cv2.polylines(canvas, [np.round(pixels).astype(np.int32)], False, (255, 255, 255), 1, cv2.LINE_AA)
-    scale = max(0.4, width / 1400)
-    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(canvas, text, (10, height - 12), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)
+    bar = max(20, height // 22)
+    canvas[height - bar :] //= 4
+    place, scale = (bar // 2, height - bar // 3), bar / 46
+    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
     return canvas
 
 
