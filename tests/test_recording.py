@@ -125,14 +125,20 @@ def test_a_power_cut_leaves_zeros_at_the_end(tmp_path: Path) -> None:
 
 
 def test_files_of_one_recording_are_played_as_one(tmp_path: Path) -> None:
+    """At the times of the recording, also where a slow stream's frame of before stands in the next file."""
     for first in (21, 1, 11):
-        write(tmp_path / f"{first % 7}.mcap", [("image", picture(seq)) for seq in range(first, first + 10)])
+        pictures = [("image", picture(seq)) for seq in range(first, first + 10)]
+        points = [("kp", keypoints(seq)) for seq in range(max(1, first - 3), first + 7)]
+        write(tmp_path / f"{first % 7}.mcap", [*pictures, *points])
     (tmp_path / "else.txt").write_text("else")
     for path in (tmp_path, tmp_path / "*.mcap"):
         series = Series(path)
-        assert series.frames == 30 and list(series.ports) == ["image"]
-        for seq, one in enumerate(series.read("image"), 1):
-            assert_same(one, picture(seq))
+        assert series.frames == 57 and list(series.ports) == ["image", "kp"]
+        for name, make, count in (("image", picture, 30), ("kp", keypoints, 27)):
+            found = list(series.read(name))
+            assert len(found) == count
+            for seq, one in enumerate(found, 1):
+                assert_same(one, make(seq))
 
 
 def test_a_long_pause_between_two_files_is_left_out(tmp_path: Path) -> None:

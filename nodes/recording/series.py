@@ -27,9 +27,11 @@ class Series:
         self.ports: dict[str, Port] = {}
         self.frames = 0
         self.cut_off: list[Path] = []
-        found = [Recording(one, chunks=False) for one in _files(path)]
-        for recording in found:
-            recording.close()
+        found = []
+        for one in _files(path):
+            recording = Recording(one, chunks=False)
+            recording.close()  # what was read of it stays
+            found.append(recording)
             for stream in recording.streams.values():
                 self.ports.setdefault(stream.name, stream.port)
                 self.frames += stream.frames
@@ -59,7 +61,7 @@ def _shifts(recordings: list[Recording]) -> dict[Path, int]:
             pause -= one.wall_ns - before.wall_ns
         if one is not before:
             ended_ns = before.end_ns - before.wall_ns + shift
-            follows = 0 <= pause <= PAUSE_NS
+            follows = abs(pause) <= PAUSE_NS  # a slow stream's frame may be older than what was recorded before it
             shift = ended_ns + (pause if follows else PERIOD_NS) - (one.start_ns - one.wall_ns)
         shifts[one.path], before = shift, one
     return shifts
