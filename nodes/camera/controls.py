@@ -33,6 +33,7 @@ class Locks(NamedTuple):
 
 
 AUTOMATIC = Locks()
+UNKNOWN = -1  # what OpenCV gives for a value that cannot be read
 UNITS = {"exposure": " ms", "white_balance": " K"}
 
 
@@ -52,7 +53,7 @@ GAIN = Way(cv2.CAP_PROP_GAIN)
 FOCUS = Way(cv2.CAP_PROP_FOCUS, cv2.CAP_PROP_AUTOFOCUS)
 POWERS_OF_TWO = Way(
     cv2.CAP_PROP_EXPOSURE, cv2.CAP_PROP_AUTO_EXPOSURE,
-    to=lambda ms: round(math.log2(ms / 1000)), back=lambda power: 1000 * 2.0**power,
+    to=lambda ms: round(math.log2(ms / 1000)), back=lambda power: 1000 * 2.0 ** min(power, 10),
 )  # fmt: skip
 WAYS: dict[str, dict[str, Way]] = {
     "V4L2": {
@@ -102,8 +103,9 @@ def _hold(capture: cv2.VideoCapture, way: Way | None, setting: str, wanted: floa
         capture.set(way.switch, way.by_hand)  # refused by one that has no automatic, which is no harm
     if way is None or not capture.set(way.value, way.to(wanted)):
         return f"{name} does not let its {what} be set. Leave out `{setting}`, or set it in the camera's own program."
-    kept = way.back(capture.get(way.value))
-    if math.isclose(kept, wanted, rel_tol=0.02):
+    given = capture.get(way.value)
+    kept = way.back(given)
+    if given == UNKNOWN or math.isclose(kept, wanted, rel_tol=0.02):
         return None
     return f"{name} has its {what} at {kept:.4g}{unit}, {wanted:g}{unit} was asked for; it has steps and limits."
 
