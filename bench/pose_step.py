@@ -24,9 +24,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from bench.steps import frame, make
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench.steps import ROOT, frame, make
 from engine import ring
 from engine.frame import Frame
 from engine.ring_writer import RingWriter
