@@ -1,9 +1,9 @@
 """MJPEG from a camera that goes wrong when it is told to: over HTTP, or into a pipe as if it were a device.
 
-python tests/http_camera.py PORT | PATH
+python tests/http_camera.py PORT | PATH [SETTINGS]
 
 As a program it can be stopped and killed, too. Port 0 is any free one. Prints the address or the path when it is there;
-each line that comes in is JSON and changes something: {"mode": "frozen"}. Its pictures say when they were made.
+settings are JSON, {"mode": "frozen"}, and each line that comes in changes some. Its pictures say when they were made.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -113,21 +114,24 @@ def feed(path: Path, pictures: Pictures) -> None:
             pictures.send(pipe.write)
 
 
-def main() -> None:
-    where = sys.argv[1]
-    if where.isdigit():
-        pictures: Pictures = Camera(int(where), clock_ms)
-        print(pictures.address, flush=True)
+def main(where: str, settings: str = "{}") -> None:
+    pictures: Pictures = Camera(int(where), clock_ms) if where.isdigit() else Pictures(clock_ms)
+    change(pictures, {"fps": 25, **json.loads(settings)})
+    if isinstance(pictures, Camera):
+        where = pictures.address
     else:
-        pictures = Pictures(clock_ms)
         Path(where).unlink(missing_ok=True)
         os.mkfifo(where)
         threading.Thread(target=feed, args=(Path(where), pictures), daemon=True).start()
-        print(where, flush=True)
+    print(where, flush=True)
     for line in sys.stdin:
-        for name, value in json.loads(line).items():
-            setattr(pictures, name, value)
+        change(pictures, json.loads(line))
+
+
+def change(pictures: Pictures, settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        setattr(pictures, name, value)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

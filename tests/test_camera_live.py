@@ -27,7 +27,8 @@ from harness import make
 from engine.errors import BadInput, EngineError
 from nodes.camera import capture, live
 from nodes.camera.opencv import OpenCV
-from nodes.camera.watchdog import Watchdog
+from nodes.camera.rate import Rate
+from nodes.camera.watchdog import GRID, Watchdog
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
 SECOND = 10**9
@@ -209,6 +210,65 @@ def test_watchdog_tells_a_black_picture_even_with_noise():
     assert "black" in dog.trouble
 
 
+def test_watchdog_does_not_mind_a_hot_spot_in_the_dark():
+    dog, dark = Watchdog("camera 0", 2.0), np.zeros((480, 640, 3), np.uint8)
+    dark[::GRID, ::GRID][7, 7] = 255
+    for second in range(4):
+        dog.see(dark, (640, 480), second * SECOND)
+    assert "black" in dog.trouble
+    dark[100:140, 100:140] = 90  # somebody in a dark room
+    for second in range(4, 8):
+        dog.see(dark, (640, 480), second * SECOND)
+    assert "same picture" in dog.trouble
+
+
+def test_watchdog_names_another_size_until_the_first_one_is_back():
+    dog = Watchdog("camera 0", 2.0)
+    dog.see(numbered(1), (320, 240), 0)
+    assert dog.trouble is None and not dog.see(numbered(2), (640, 480), 1)
+    assert "640 x 480, no longer of 320 x 240" in dog.trouble and dog.size == (320, 240)
+    dog.see(numbered(3), (320, 240), 2)
+    assert dog.trouble is None
+
+
 def test_watchdog_can_be_turned_off():
     dog = Watchdog("camera 0", 0)
     assert not any(dog.see(numbered(5), (320, 240), second * SECOND) for second in range(100)) and dog.trouble is None
+
+
+# --- the rate ---
+
+
+def taken(rate: Rate, times: list[int]) -> list[bool]:
+    return [rate.take(time) for time in times]
+
+
+@pytest.mark.parametrize(("given", "one_in"), [(20, 1), (30, 1), (35, 1), (45, 2), (60, 2), (90, 3), (1000, 34)])
+def test_a_camera_that_is_too_quick_is_thinned_evenly(given, one_in):
+    rate = Rate("camera 0", 30)
+    every = taken(rate, [SECOND * number // given for number in range(1, 6 * given)])[4 * given :]
+    places = np.flatnonzero(every)
+    assert set(np.diff(places)) == {one_in}
+    assert sum(every) / len(every) == pytest.approx(1 / one_in, rel=0.1)
+    assert bool(rate.trouble) == (one_in > 1)
+    assert one_in == 1 or f"gives {given} pictures per second, not 30 as asked; one in {one_in}" in rate.trouble
+
+
+def test_a_burst_is_no_rate():
+    rate = Rate("camera 0", 30)
+    steady = [SECOND * number // 30 for number in range(1, 400)]
+    late = [max(time, 3 * SECOND) if time > 2 * SECOND else time for time in steady]  # the network stood still
+    assert all(taken(rate, late)) and rate.trouble is None
+
+
+def test_a_camera_that_slows_down_again_is_taken_whole():
+    rate = Rate("camera 0", 30)
+    taken(rate, [SECOND * number // 90 for number in range(1, 400)])
+    assert rate.trouble
+    after = [5 * SECOND + SECOND * number // 30 for number in range(100)]
+    assert all(taken(rate, after)[60:]) and rate.trouble is None
+
+
+def test_without_a_rate_that_was_asked_for_all_is_taken():
+    rate = Rate("camera 0", None)
+    assert all(taken(rate, [SECOND * number // 500 for number in range(1, 2000)])) and rate.trouble is None

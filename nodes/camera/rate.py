@@ -27,6 +27,7 @@ class Rate:
         """The source was opened anew."""
         self._since_ns, self._count = now_ns, 0
         self._needed = self._every = 1
+        self._since_taken = 0  # pictures
         self.trouble: str | None = None
 
     def take(self, now_ns: int) -> bool:
@@ -37,14 +38,20 @@ class Rate:
             self._since_ns, self._count = now_ns, 0
             if self._fps:
                 self._judge(self._fps)
-        return self._count % self._every == 0
+        self._since_taken += 1
+        if self._since_taken < self._every:
+            return False
+        self._since_taken = 0
+        return True
 
     def _judge(self, fps: float) -> None:
         former, self._needed = self._needed, max(1, math.ceil(self.given / fps - SLACK))
-        self._every = min(former, self._needed)
-        self.trouble = None
-        if self._every > 1:
+        every = min(former, self._needed)
+        if every == self._every:
+            return
+        self._every, self.trouble = every, None
+        if every > 1:
             self.trouble = (
-                f"{self._name} gives {self.given:.0f} pictures per second, not {fps:g} as asked; one in {self._every} "
-                "is taken. Set the camera to that rate, or leave out `fps` to take all."
+                f"{self._name} gives {self.given:.0f} pictures per second, not {fps:g} as asked; one in {every} is "
+                "taken. Set the camera to that rate, or leave out `fps` to take all."
             )

@@ -1,0 +1,117 @@
+"""Cameras that fail for real under a running engine: each fault is named, survived, and over when the source is back.
+
+docs/CAMERA-FAULTS.md has the table, and how long it takes; here is what must hold on any machine.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from engine_kit import Engine, end, until
+from fault_kit import (
+    OF_A_PICTURE,
+    OF_A_SERVER,
+    UNPLUGGED,
+    Fault,
+    Screen,
+    Source,
+    device_path,
+    go_through,
+    http_camera,
+    nodes,
+    pipe_camera,
+    rtsp_camera,
+    without_rtsp,
+)
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32" or not hasattr(signal, "SIGSTOP"), reason="Stops processes, and makes pipes, as POSIX does."
+)
+QUICK = "read_timeout: 1, frozen_after: 1, fps: 25"
+PERIOD_MS = 40
+SECOND = 10**9
+NO_RTSP = without_rtsp()
+
+
+class Show:
+    """One engine with all the cameras, so that what happens to one also meets the others."""
+
+    def __init__(self, folder: Any):
+        self.net, self.plug, self.rtsp = http_camera(), pipe_camera(device_path()), rtsp_camera()
+        self.net.start()
+        cameras = {
+            "net": f'source: "{self.net.address}", {QUICK}',
+            "plug": f"source: {device_path()}, backend: any, required: false, {QUICK}",
+        }
+        if not NO_RTSP:
+            self.rtsp.start()
+            cameras["rtsp"] = f'source: "{self.rtsp.address}", {QUICK}'
+        self.engine = Engine(folder, nodes(cameras))
+        self.screens: dict[str, Screen] = {}
+
+    def screen(self, camera: str) -> Screen:
+        if camera not in self.screens:
+            self.screens[camera] = Screen(self.engine, camera)
+        return self.screens[camera]
+
+    def close(self) -> None:
+        end(self.engine)
+        for source in (self.net, self.plug, self.rtsp):
+            with suppress(AttributeError):  # was never started
+                source.kill()
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
+    show = Show(tmp_path_factory.mktemp("show"))
+    try:
+        yield show
+        assert show.engine.stop() == 0
+    finally:
+        show.close()
+
+
+def survive(show: Show, camera: str, source: Source, fault: Fault) -> None:
+    screen = show.screen(camera)
+    until(show.engine.pids, 30, show.engine)
+    screen.until(screen.well)
+    pids, restarts = show.engine.pids(), screen.node["restarts"]
+    outcome = go_through(screen, source, fault)
+    assert re.search(fault.says, outcome.sentence) and outcome.sentence.endswith((".", "?"))
+    assert (show.engine.pids(), screen.node["restarts"]) == (pids, restarts), "the engine had to help"
+    assert screen.sizes == {(240, 320, 3)}, "what comes after a camera relies on its size"
+    # What has piled up would be there for ever; a busy machine would not.
+    screen.until(lambda: screen.latency_ms() < outcome.before_ms + 3 * PERIOD_MS)
+
+
+# --- the first test starts the engine: a camera that is not there yet ---
+
+
+def test_a_device_that_is_missing_at_start_may_appear_later(show: Show) -> None:
+    screen = show.screen("plug")
+    screen.until(lambda: screen.degraded() and screen.newest.publish_ns)
+    assert "There is no" in screen.node.text and screen.newest.stamp is None, "the card is on"
+    show.plug.start()
+    screen.until(screen.well)
+    assert screen.node["restarts"] == 0
+
+
+def test_a_device_may_go_and_come_back(show: Show) -> None:
+    survive(show, "plug", show.plug, UNPLUGGED)
+
+
+@pytest.mark.parametrize("fault", [*OF_A_SERVER, *OF_A_PICTURE], ids=lambda fault: fault.name)
+def test_a_camera_over_http_is_survived(show: Show, fault: Fault) -> None:
+    survive(show, "net", show.net, fault)
+
+
+@pytest.mark.skipif(bool(NO_RTSP), reason=NO_RTSP)
+@pytest.mark.parametrize("fault", OF_A_SERVER, ids=lambda fault: fault.name)
+def test_a_camera_over_rtsp_is_survived(show: Show, fault: Fault) -> None:
+    survive(show, "rtsp", show.rtsp, fault)
