@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.clock import now_ns
 from engine.frame import Frame
-from engine.pairing import Partner
+from engine.pairing import OfflinePartner, Partner
 from engine.stream import StreamReader
 from engine.wake import Doorbell
 
@@ -21,7 +23,8 @@ class Intake:
         self, readers: dict[str, StreamReader], paired: frozenset[str], gathers: bool, bell: Doorbell, offline: bool
     ):
         self._readers, self._gathers, self._bell, self._offline = readers, gathers, bell, offline
-        self._partners = {port: Partner(readers[port], offline) for port in readers if port in paired}
+        partner = OfflinePartner if offline else Partner
+        self._partners: dict[str, Any] = {port: partner(readers[port]) for port in readers if port in paired}
         self._newest: Frames = dict.fromkeys(readers)
         self._waits_ns = 0  # since when the first input's newest frame waits for its partners; 0: it does not
 
@@ -32,7 +35,9 @@ class Intake:
     def ended(self) -> bool:
         """Offline: has every stream ended, and was everything read?"""
         first, *_ = self._readers.values()
-        if first.ended and not self._waits_ns:
+        if self._waits_ns:  # a frame was read, and nothing was made of it yet
+            return False
+        if first.ended:
             for partner in self._partners.values():
                 partner.drain()
         return all(reader.ended for reader in self._readers.values())
