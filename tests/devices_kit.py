@@ -93,11 +93,18 @@ class FakeCapture:
             return False
         if not self.plugged:
             return False
-        time.sleep(0.005)
-        self.number += 1
+        if self.getBackendName() != "DSHOW":
+            self.wait()
         return True
 
+    def wait(self):
+        """For the next picture: DirectShow does that when one is retrieved."""
+        time.sleep(0.005)
+        self.number += 1
+
     def retrieve(self, target=None):
+        if self.getBackendName() == "DSHOW":
+            self.wait()
         picture = numbered(self.number, *self.size)
         picture[-16:] = self.webcam.shade
         if target is None or target.shape != picture.shape:
