@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nodes.pose.filters import WORLD_SIZE, Filter, Kind, points_filter, world_filter
+from nodes.pose.filters import WORLD_SIZE, Kind, points_filter, world_filter
 from nodes.pose.found import Found
+from nodes.pose.identity import Body, Identity
+from nodes.pose.leader import Leader
+from nodes.pose.region import Region
+
+if TYPE_CHECKING:
+    from nodes.pose.pose_node import PoseConfig
+
+Event = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -20,33 +29,87 @@ class Person:
     points: np.ndarray
     world: np.ndarray | None = None
 
+    def faded(self, opacity: float) -> Person:
+        """The same pose, trusted less: the scores times `opacity`."""
+        if opacity == 1:
+            return self
+        by = np.array((1, 1, 1, opacity), np.float32)
+        return replace(self, points=self.points * by, world=None if self.world is None else self.world * by)
+
+
+class _Pose:
+    """The filters of one person, and the newest pose."""
+
+    def __init__(self, kind: Kind):
+        self._points, self._world = points_filter(kind), world_filter(kind)
+        self.newest: Person
+
+    def see(self, id_: int, found: Found, time_ns: int, calm: float) -> None:
+        points, metres = _scored(self._points(found.xyz, time_ns, found.size, calm), found.score), None
+        if found.world is not None:
+            metres = _scored(self._world(found.world, time_ns, WORLD_SIZE, calm), found.score)
+        self.newest = Person(id_, points, metres)
+
 
 class People:
-    def __init__(self) -> None:
-        self._filters: dict[int, tuple[Filter, Filter]] = {}
-        self._kind: Kind = "one_euro"
-        self._calm = 0.5
+    """Knows who is there. events: what has happened at the newest picture, as (name, id): "entered" and "left", of
+    those who stay for a few pictures at least; "leader", with 0 for nobody."""
 
-    def tune(self, kind: Kind, calm: float) -> None:
-        """The settings that may change between pictures; see the node's PoseConfig."""
-        if kind != self._kind:
-            self._filters = {}
-        self._kind, self._calm = kind, calm
+    def __init__(self, config: PoseConfig):
+        self._identity, self._leader = Identity(), Leader()
+        self._poses: dict[int, _Pose] = {}
+        self._inside: set[int] = set()  # the ids of those who have entered
+        self._canvas = (0, 0)
+        self.events: list[Event] = []
+        self._config = config
+        self.tune(config)
 
-    def step(self, found: Sequence[Found], time_ns: int) -> list[Person]:
-        """The people in this picture, those known longest first."""
-        self._filters = {
-            one.handle: self._filters.get(one.handle) or (points_filter(self._kind), world_filter(self._kind))
-            for one in found
-        }
-        people = []
-        for one in found:
-            points, world = self._filters[one.handle]
-            xyz, metres = points(one.xyz, time_ns, one.size, self._calm), None
-            if one.world is not None:
-                metres = _scored(world(one.world, time_ns, WORLD_SIZE, self._calm), one.score)
-            people.append(Person(one.handle, _scored(xyz, one.score), metres))
-        return people
+    def tune(self, config: PoseConfig) -> None:
+        """The settings that may change between pictures."""
+        if config.filter != self._config.filter:
+            self._poses = {}
+        self._config = config
+        self._identity.remember_s = config.remember
+        self._leader.rule, self._leader.after_s = config.leader, config.lead_after
+        self._leader.area = Region(*config.area)
+
+    def step(self, found: Sequence[Found], canvas: tuple[int, int], time_ns: int) -> list[Person]:
+        """The people in this picture: first the leader, then those known longest.
+
+        Those who were lost a moment ago are among them, with their last pose. canvas: the picture's width and height.
+        """
+        if canvas != self._canvas:  # another camera mode: where people were means nothing now
+            self._canvas = canvas
+            self._identity.forget()
+        owners = self._identity.step(found, time_ns)
+        for one, body in zip(found, owners, strict=True):
+            self._poses.setdefault(body.id, _Pose(self._config.filter)).see(body.id, one, time_ns, self._config.calm)
+        bodies = self._identity.bodies
+        self._poses = {body.id: self._poses[body.id] for body in bodies if body.id in self._poses}
+        opacity = {body.id: self._opacity(body, time_ns) for body in bodies}
+        shown = [body for body in bodies if opacity[body.id] > 0 and body.id in self._poses]
+        shown.sort(key=lambda body: not body.here)
+        del shown[self._config.people :]
+        before = self._leader.id
+        leader = self._leader.step([body for body in shown if body.entered], canvas, time_ns)
+        self._tell({body.id for body in bodies if body.entered}, before, leader)
+        shown.sort(key=lambda body: (body.id != leader, body.since_ns, body.id))
+        return [self._poses[body.id].newest.faded(opacity[body.id]) for body in shown]
+
+    def _opacity(self, body: Body, time_ns: int) -> float:
+        """1 for who is here, and for who was lost `hold` seconds ago at most; then down to 0 in `fade` seconds."""
+        if body.here:
+            return 1.0
+        gone_s = (time_ns - body.seen_ns) / 1e9 - self._config.hold
+        if gone_s <= 0:
+            return float(body.entered)
+        return max(0.0, 1 - gone_s / self._config.fade) if body.entered and self._config.fade else 0.0
+
+    def _tell(self, inside: set[int], before: int, leader: int) -> None:
+        self.events = [("entered", id_) for id_ in sorted(inside - self._inside)]
+        self.events += [("leader", leader)] if leader != before else []
+        self.events += [("left", id_) for id_ in sorted(self._inside - inside)]
+        self._inside = inside
 
 
 def _scored(places: np.ndarray, score: np.ndarray) -> np.ndarray:
