@@ -5,6 +5,7 @@ docs/CAMERA-FAULTS.md has the table, and how long it takes; here is what must ho
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -115,3 +116,16 @@ def test_a_camera_over_http_is_survived(show: Show, fault: Fault) -> None:
 @pytest.mark.parametrize("fault", OF_A_SERVER, ids=lambda fault: fault.name)
 def test_a_camera_over_rtsp_is_survived(show: Show, fault: Fault) -> None:
     survive(show, "rtsp", show.rtsp, fault)
+
+
+def test_a_node_that_dies_while_its_camera_is_away_waits_for_it(show: Show) -> None:
+    """Its new process takes a required camera for one that may come back: it must not die of that, again and again."""
+    screen = show.screen("net")
+    screen.until(screen.well)
+    restarts, pid = screen.node["restarts"], screen.node["pid"]
+    show.net.kill()
+    os.kill(pid, signal.SIGKILL)
+    screen.until(lambda: screen.node["pid"] != pid and screen.degraded() and "No video comes" in screen.node.text)
+    show.net.start()
+    screen.until(screen.well)
+    assert screen.node["restarts"] == restarts + 1

@@ -110,7 +110,7 @@ class OpenCV(Node):
         self.rate = Rate(name, config.fps)
         live = Live(name, opener, silent_after=1.5 * config.read_timeout, hung_after=hung_after, rate=self.rate)
         trouble = live.first_trouble()
-        if trouble and config.required:
+        if trouble and config.required and not self.has_run:
             live.close()
             raise BadInput(trouble)
         self.watchdog = Watchdog(name, config.frozen_after)
