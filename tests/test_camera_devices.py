@@ -321,5 +321,19 @@ def test_linux_opens_what_it_found_by_number(machine, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr(plugged, "_check_device_file", lambda path, name: None)
     machine.insert(0, OTHER)
-    Plugged("camera:046d:082d", DeviceSettings()).open()
-    assert FakeCapture.made[-1].opened_with == (1, cv2.CAP_V4L2)
+    for backend in ("auto", "any"):
+        Plugged("camera:046d:082d", DeviceSettings(backend)).open()
+        assert FakeCapture.made[-1].opened_with == (1, cv2.CAP_V4L2)
+
+
+def test_linux_names_the_program_that_has_the_camera(machine, monkeypatch):
+    machine[0].busy = True
+    with pytest.raises(BadInput, match="another program is using it, or this program has not been allowed"):
+        make(OpenCV, source=0)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(plugged, "_check_device_file", lambda path, name: None)
+    monkeypatch.setattr(plugged, "users", lambda path: ["obs (pid 12)"] if path == "/dev/video0" else [])
+    with pytest.raises(
+        BadInput, match=r"Cannot open camera 0: obs \(pid 12\) is using it\. Close that program, or choose"
+    ):
+        make(OpenCV, source=0)

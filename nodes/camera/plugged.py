@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.errors import BadInput
+from engine.models import COMMAND
 from nodes.camera.capture import cv2, shown
 from nodes.camera.controls import Locks, apply
 from nodes.camera.devices import identity
+from nodes.camera.devices.sysfs import users
 
 BACKENDS = {
     "v4l2": cv2.CAP_V4L2,
@@ -32,6 +34,7 @@ FORMAT, WIDTH, HEIGHT, RATE = (
 # (cap_msmf.cpp), and each setting may cost it seconds (https://github.com/opencv/opencv/issues/26495).
 ORDER = {"V4L2": (FORMAT, WIDTH, HEIGHT, RATE), "DSHOW": (RATE, WIDTH, HEIGHT, FORMAT)}
 ELSEWHERE = (WIDTH, HEIGHT, RATE)
+ANOTHER = f"or choose another `source`: {COMMAND} devices"
 
 
 def backend_of(name: str = "auto") -> int:
@@ -61,15 +64,21 @@ class Plugged:
         """Raises BadInput where it is not there, is not just one, or cannot be had."""
         source, backend = self.source, backend_of(self.settings.backend)
         if isinstance(source, str) and source.startswith(identity.PREFIX):
+            backend = backend if backend != cv2.CAP_ANY else backend_of()  # the numbers of a list are one backend's
             source = identity.find(source, identity.cameras(backend)).number
+        path = Path(f"/dev/video{source}" if isinstance(source, int) else source)
         if sys.platform == "linux":
-            _check_device_file(Path(f"/dev/video{source}" if isinstance(source, int) else source), self.name)
+            _check_device_file(path, self.name)
         capture = cv2.VideoCapture(source, backend)
         if not capture.isOpened():
-            raise BadInput(
-                f"Cannot open {self.name}: it is not there, or another program is using it, or this program has not "
-                "been allowed to use cameras. Plug it in, close the other program, or choose another `source`."
+            holders = users(str(path.resolve())) if sys.platform == "linux" else []
+            why = (
+                f"{', '.join(holders)} is using it. Close that program"
+                if holders
+                else "it is not there, or another program is using it, or this program has not been allowed to use "
+                "cameras. Plug it in, close the other program"
             )
+            raise BadInput(f"Cannot open {self.name}: {why}, {ANOTHER}")
         self.remark(*_ask(capture, self.settings, self.name))
         return Opened(capture, self)
 
@@ -145,7 +154,7 @@ def _check_device_file(path: Path, name: str) -> None:
     if not path.exists():
         found = sorted(int(entry.name[5:]) for entry in Path("/dev").glob("video*") if entry.name[5:].isdigit())
         others = f"There are: {', '.join(map(str, found))}." if found else "This machine has none that can be seen."
-        raise BadInput(f"There is no {name} ({path}). {others} Plug it in, or choose another `source`.")
+        raise BadInput(f"There is no {name} ({path}). {others} Plug it in, {ANOTHER}")
     if not os.access(path, os.R_OK | os.W_OK):
         raise BadInput(
             f"This user may not use {name} ({path}). Run: sudo usermod -aG video $USER, then log out and in again."
