@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 from engine_kit import Engine
-from http_camera import number_in
+from http_camera import number_in, numbered
 from stamped import age_ms
 
 from engine.clock import now_ns
@@ -41,12 +42,22 @@ def without_rtsp() -> str:
     return ""
 
 
+class Shown(NamedTuple):
+    """One picture of an output. stamp: what it holds; None on the card."""
+
+    publish_ns: int
+    capture_ns: int
+    live: bool
+    stamp: int | None
+
+
 class Source:
     """A camera in a process of its own. address: where it is, from the first start on."""
 
     def __init__(self, python: str, program: str, where: str, address: str = "{}"):
         self._python, self._program, self._where, self._address = python, str(HERE / program), where, address
         self.address = ""
+        self._process: Any = None
 
     def start(self, **settings: Any) -> None:
         """Return when pictures can be had."""
@@ -54,14 +65,13 @@ class Source:
         self._process = subprocess.Popen(
             [self._python, self._program, self._where, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        said = self._process.stdout.readline().strip()  # type: ignore[union-attr]
+        said = self._process.stdout.readline().strip()
         assert said, f"{self._program} did not start"
         self.address = self._address.format(said)
         if self._where == "0":  # from now on the same one
             self._where = said.rpartition(":")[2].partition("/")[0]
 
     def tell(self, **values: Any) -> None:
-        assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(values) + "\n")
         self._process.stdin.flush()
 
@@ -72,14 +82,24 @@ class Source:
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
+        if self._process is None:
+            return
         self._process.kill()
         self._process.communicate()
+        self._process = None
         if not self._where.isdigit():
             Path(self._where).unlink(missing_ok=True)  # as the system removes a device that was unplugged
 
     def restart(self, **settings: Any) -> None:
         self.kill()
         self.start(**settings)
+
+    def age_ms(self, shown: Shown) -> float:
+        """How old the picture was when the output showed it."""
+        return age_ms(shown.stamp or 0, shown.publish_ns)
+
+    def made_after(self, shown: Shown, since_ns: int) -> bool:
+        return shown.stamp is not None and age_ms(shown.stamp, since_ns) < 0
 
 
 def http_camera() -> Source:
@@ -94,26 +114,56 @@ def rtsp_camera() -> Source:
     return Source(SYSTEM_PYTHON, "rtsp_server.py", "0", "rtsp://127.0.0.1:{}/video")
 
 
-class Shown(NamedTuple):
-    """One picture of an output. stamp: what it holds; None on the card."""
+class Reel(Source):
+    """A video file of the numbers from 1 on; from 1001 on when it was mended. Its pictures do not say when they were
+    made, so they are as old as the engine says."""
 
-    publish_ns: int
-    live: bool
-    stamp: int | None
+    FPS = 25
+
+    def __init__(self, path: Path):
+        self.path, self.address = path, str(path)
+
+    def start(self, **_: Any) -> None:
+        self._write(0, 2 * self.FPS)
+
+    def truncate(self) -> None:
+        """As a copy that broke off leaves it: its head says how long it is, and half of the pictures are missing."""
+        self._write(0, 3 * self.FPS, kept=0.5)
+
+    def mend(self) -> None:
+        self._write(1000, 2 * self.FPS)
+
+    def kill(self) -> None:
+        pass
+
+    def _write(self, start: int, count: int, kept: float = 1.0) -> None:
+        new = self.path.with_name(f"new-{self.path.name}")
+        writer = cv2.VideoWriter(str(new), cv2.VideoWriter.fourcc(*"MJPG"), self.FPS, (320, 240))
+        for number in range(start + 1, start + count + 1):
+            writer.write(numbered(number))
+        writer.release()
+        os.truncate(new, round(new.stat().st_size * kept))
+        new.replace(self.path)
+
+    def age_ms(self, shown: Shown) -> float:
+        return (shown.publish_ns - shown.capture_ns) / 1e6
+
+    def made_after(self, shown: Shown, since_ns: int) -> bool:
+        return shown.stamp is not None and shown.stamp > 1000
 
 
 class Screen:
     """What an audience sees of one camera of a running engine: node `camera`, and `<camera>_out` that shows it."""
 
-    def __init__(self, engine: Engine, camera: str):
-        self.engine, self.camera = engine, camera
+    def __init__(self, engine: Engine, camera: str, source: Source):
+        self.engine, self.camera, self.source = engine, camera, source
         directory = engine.directory()
         rows = {directory.stream(row).name: row for row in range(directory["stream_count"])}
         names = [health.name for health in directory.health()]
         self.node, self.output = engine.node(names.index(camera)), engine.node(names.index(f"{camera}_out"))
         self.sizes: set[tuple[int, ...]] = set()  # of the camera's pictures
         self.recent: deque[Shown] = deque(maxlen=NEWEST)  # the live ones among the last
-        self.newest = Shown(0, True, -1)
+        self.newest = Shown(0, 0, True, -1)
         self._out = engine.reader(rows[f"{camera}_out"], Policy.EVERY)
         self._pictures = engine.reader(rows[camera], Policy.LATEST)
 
@@ -126,7 +176,7 @@ class Screen:
             live = not frame.flags & FLAGGED
             stamp = None if frame.flags & Flags.PLACEHOLDER else number_in(frame.array)
             if stamp != self.newest.stamp or live != self.newest.live:  # the output repeats what it has
-                self.newest = Shown(frame.publish_ns, live, stamp)
+                self.newest = Shown(frame.publish_ns, frame.capture_ns, live, stamp)
                 new.append(self.newest)
         self.recent.extend(shown for shown in new if shown.live)
         return new
@@ -144,7 +194,7 @@ class Screen:
         found: list[Shown] = []
 
         def look() -> bool:
-            found.extend(s for s in self.look() if s.live and s.stamp is not None and age_ms(s.stamp, since_ns) < 0)
+            found.extend(shown for shown in self.look() if shown.live and self.source.made_after(shown, since_ns))
             return bool(found)
 
         self.until(look)
@@ -154,7 +204,7 @@ class Screen:
         """From the making of a picture until it is on the output, the median of the next few."""
         self.recent.clear()
         self.until(lambda: len(self.recent) == NEWEST)
-        return statistics.median(age_ms(shown.stamp or 0, shown.publish_ns) for shown in self.recent)
+        return statistics.median(map(self.source.age_ms, self.recent))
 
     def degraded(self) -> bool:
         return self.node.phase == "DEGRADED" and bool(self.node.text)
@@ -176,8 +226,8 @@ class Fault(NamedTuple):
     """strike and mend: what to do to a source. says: part of the sentence that is due, as a regular expression."""
 
     name: str
-    strike: Callable[[Source], object]
-    mend: Callable[[Source], object]
+    strike: Callable[[Any], object]  # takes the Source
+    mend: Callable[[Any], object]
     says: str
 
 
@@ -201,11 +251,13 @@ OF_A_PICTURE = [
     Fault("wrong size", lambda s: s.restart(size=(640, 480)), Source.restart, "640 x 480, no longer"),
     Fault("frame rate × 3", lambda s: s.tell(fps=75), lambda s: s.tell(fps=25), "not 25 as asked; one in 3"),
 ]
+TRUNCATED = Fault("file truncated", lambda s: s.truncate(), lambda s: s.mend(), "breaks off")
 UNPLUGGED = Fault("device gone and back", Source.kill, Source.start, "There is no|No pictures come")
 
 
-def go_through(screen: Screen, source: Source, fault: Fault, linger_s: float = 0) -> Outcome:
-    """Break a source, wait until its node says so (and `linger_s` more), mend it, and wait until all is well."""
+def go_through(screen: Screen, fault: Fault, linger_s: float = 0) -> Outcome:
+    """Break its source, wait until its node says so (and `linger_s` more), mend it, and wait until all is well."""
+    source = screen.source
     screen.until(screen.well)
     before = screen.latency_ms()
     screen.sizes.clear()

@@ -10,18 +10,18 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
+from pathlib import Path
 
 import pytest
 from engine_kit import Engine, end, until
 from fault_kit import (
     OF_A_PICTURE,
     OF_A_SERVER,
+    TRUNCATED,
     UNPLUGGED,
     Fault,
+    Reel,
     Screen,
-    Source,
     device_path,
     go_through,
     http_camera,
@@ -43,29 +43,27 @@ NO_RTSP = without_rtsp()
 class Show:
     """One engine with all the cameras, so that what happens to one also meets the others."""
 
-    def __init__(self, folder: Any):
-        self.net, self.plug, self.rtsp = http_camera(), pipe_camera(device_path()), rtsp_camera()
-        self.net.start()
-        cameras = {
-            "net": f'source: "{self.net.address}", {QUICK}',
-            "plug": f"source: {device_path()}, backend: any, required: false, {QUICK}",
-        }
-        if not NO_RTSP:
-            self.rtsp.start()
-            cameras["rtsp"] = f'source: "{self.rtsp.address}", {QUICK}'
-        self.engine = Engine(folder, nodes(cameras))
+    def __init__(self, folder: Path):
+        self.net, self.rtsp, self.reel = http_camera(), rtsp_camera(), Reel(folder / "reel.avi")
+        self.plug = pipe_camera(device_path())  # not there yet
+        self.sources = {"net": self.net, "reel": self.reel} | ({} if NO_RTSP else {"rtsp": self.rtsp})
+        for source in self.sources.values():
+            source.start()
+        settings = {name: f'source: "{source.address}", {QUICK}' for name, source in self.sources.items()}
+        settings["reel"] += ", loop: true"
+        settings["plug"] = f"source: {device_path()}, backend: any, required: false, {QUICK}"
+        self.engine = Engine(folder, nodes(settings))
         self.screens: dict[str, Screen] = {}
 
     def screen(self, camera: str) -> Screen:
         if camera not in self.screens:
-            self.screens[camera] = Screen(self.engine, camera)
+            self.screens[camera] = Screen(self.engine, camera, getattr(self, camera))
         return self.screens[camera]
 
     def close(self) -> None:
         end(self.engine)
-        for source in (self.net, self.plug, self.rtsp):
-            with suppress(AttributeError):  # was never started
-                source.kill()
+        for source in (*self.sources.values(), self.plug):
+            source.kill()
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +76,12 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
         show.close()
 
 
-def survive(show: Show, camera: str, source: Source, fault: Fault) -> None:
+def survive(show: Show, camera: str, fault: Fault) -> None:
     screen = show.screen(camera)
     until(show.engine.pids, 30, show.engine)
     screen.until(screen.well)
     pids, restarts = show.engine.pids(), screen.node["restarts"]
-    outcome = go_through(screen, source, fault)
+    outcome = go_through(screen, fault)
     assert re.search(fault.says, outcome.sentence) and outcome.sentence.endswith((".", "?"))
     assert (show.engine.pids(), screen.node["restarts"]) == (pids, restarts), "the engine had to help"
     assert screen.sizes == {(240, 320, 3)}, "what comes after a camera relies on its size"
@@ -104,18 +102,22 @@ def test_a_device_that_is_missing_at_start_may_appear_later(show: Show) -> None:
 
 
 def test_a_device_may_go_and_come_back(show: Show) -> None:
-    survive(show, "plug", show.plug, UNPLUGGED)
+    survive(show, "plug", UNPLUGGED)
 
 
 @pytest.mark.parametrize("fault", [*OF_A_SERVER, *OF_A_PICTURE], ids=lambda fault: fault.name)
 def test_a_camera_over_http_is_survived(show: Show, fault: Fault) -> None:
-    survive(show, "net", show.net, fault)
+    survive(show, "net", fault)
 
 
 @pytest.mark.skipif(bool(NO_RTSP), reason=NO_RTSP)
 @pytest.mark.parametrize("fault", OF_A_SERVER, ids=lambda fault: fault.name)
 def test_a_camera_over_rtsp_is_survived(show: Show, fault: Fault) -> None:
-    survive(show, "rtsp", show.rtsp, fault)
+    survive(show, "rtsp", fault)
+
+
+def test_a_file_that_breaks_off_is_played_again_and_its_successor_taken(show: Show) -> None:
+    survive(show, "reel", TRUNCATED)
 
 
 def test_a_node_that_dies_while_its_camera_is_away_waits_for_it(show: Show) -> None:
