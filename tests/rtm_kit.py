@@ -110,7 +110,8 @@ def follows(layout: str) -> np.ndarray:
 def spot_of(name: str) -> int:
     if name in COCO_17[:5]:
         return 0
-    return 1 if name.startswith("left") else 2 if name.startswith("right") else 0
+    side = name.removeprefix("mouth_")
+    return 1 if side.startswith("left") else 2 if side.startswith("right") else 0
 
 
 def describe(path: Path, **about: Any) -> Path:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from engine_kit import Engine
 from harness import make
 from pydantic import ValidationError
 from rtm_kit import camera, figure, halves, picture, simcc, spot_of
@@ -15,6 +17,7 @@ from rtm_kit import camera, figure, halves, picture, simcc, spot_of
 from nodes.layouts import BLAZEPOSE_33, COCO_17, COCO_WHOLEBODY_133, HALPE_26
 from nodes.pose.rtm.manifest import LAYOUTS
 from nodes.pose.rtmpose import RtmPose
+from nodes.poses_file import PosesFile
 
 AS_MEASURED: dict[str, Any] = {"filter": "none", "level": "off", "hold": 0, "fade": 0}
 
@@ -199,3 +202,31 @@ def test_live_settings_reach_the_estimator(node: Callable[..., Any]) -> None:
     estimator.config = estimator.config.model_copy(update={"min_tracking": 1.0, "min_detection": 1.0})
     estimator.configured()
     assert run(estimator, seen)[0].shape[0] == 0
+
+
+# --- in an engine ---
+
+
+def test_an_engine_publishes_both_outputs(launch: Callable[..., Engine], tmp_path: Path) -> None:
+    walk = [figure(120.4 + 4 * step, 240) for step in range(12)]
+    video = cv2.VideoWriter(str(tmp_path / "walk.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 30, (640, 480))
+    for who in walk:
+        video.write(picture(who)[:, :, ::-1].copy())
+    video.release()
+    model = simcc(tmp_path / "whole.onnx", "coco_wholebody_133")
+    people = halves(tmp_path / "people.onnx", "detector")
+    engine = launch(
+        f"  camera: {{type: camera.opencv, source: {tmp_path / 'walk.avi'}}}\n"
+        f"  pose: {{type: pose.rtmpose, input: camera, model: {model}, detector: {people}, all: true, filter: none, "
+        "level: 'off'}\n"
+        f"  body: {{type: output.poses, input: pose, path: {tmp_path / 'body.jsonl'}}}\n"
+        f"  whole: {{type: output.poses, input: pose.all, path: {tmp_path / 'whole.jsonl'}}}\n",
+        "offline",
+    )
+    assert engine.wait() == 0, engine.output
+    for name, layout in (("body", BLAZEPOSE_33), ("whole", COCO_WHOLEBODY_133)):
+        found = list(PosesFile(tmp_path / f"{name}.jsonl").read())
+        assert [one.people.shape for one in found] == [(1, len(layout), 4)] * 12
+        for one, who in zip(found, walk, strict=True):
+            off, known = np.abs(one.people[0, :, :2] - places(layout, who)), one.people[0, :, 3] > 0
+            assert known.all() and off.max() < 2, off.max()  # MJPG halves the colours' resolution
