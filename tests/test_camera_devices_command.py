@@ -15,7 +15,7 @@ from camera_kit import nothing_hangs_fixture  # noqa: F401
 from devices_kit import FakeCapture, Webcam, machine_fixture  # noqa: F401
 
 from nodes.camera.devices import cameras, child, identity, main, sysfs, v4l2
-from nodes.camera.devices.device import Format
+from nodes.camera.devices.device import Device, Format
 from nodes.camera.opencv import OpenCV
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
@@ -113,9 +113,18 @@ def test_what_a_device_offers_is_printed_by_format():
     ]  # fmt: skip
 
 
-def test_a_realsense_goes_by_its_serial_number():
-    line = main.config_line({"kind": "realsense", "identity": "0123456"})
-    assert yaml.safe_load(line) == {"camera": {"type": "camera.realsense", "serial": "0123456"}}
+def test_a_realsense_is_listed_once_by_its_serial_number(run, machine, monkeypatch):
+    machine.append(Webcam("Intel(R) RealSense(TM) Depth Camera 435i Depth", 0x8086, 0x0B3A))
+    printed = run()[1]
+    assert "RealSense" in printed and "Use camera.realsense for it" in printed  # its package is not installed
+    device = Device("realsense", "Intel RealSense D435I", "0123456", lambda: None)
+    found, ask = {name: getattr(device, name) for name in child.TOLD}, main.ask
+    monkeypatch.setattr(
+        main, "ask", lambda kind, *rest: {"devices": [found]} if kind == "realsense" else ask(kind, *rest)
+    )
+    camera, realsense = json.loads(run("--json")[1])
+    assert camera["name"] == "HD Pro Webcam C920" and realsense["kind"] == "realsense"
+    assert yaml.safe_load(realsense["config"]) == {"camera": {"type": "camera.realsense", "serial": "0123456"}}
 
 
 # --- drivers that hang and crash: in a process of their own ---

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import product
 
+import cv2
 import numpy as np
 import pytest
+from harness import make
 
 from engine.frame import Lens
+from nodes.camera.opencv import OpenCV
 from nodes.camera.turn import Turn
 
 TURNS = [Turn(rotate, mirror) for rotate, mirror in product((0, 90, 180, 270), (False, True))]  # type: ignore[arg-type]
@@ -65,3 +68,17 @@ def test_turning_four_times_is_turning_not_at_all():
         lens, size = Turn(90).lens(lens, size), Turn(90).size(size)
     assert np.allclose(lens[:4], LENS[:4]) and lens.coefficients == LENS.coefficients
     assert Turn().nothing and not Turn(mirror=True).nothing and not Turn(180).nothing
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+@pytest.mark.parametrize("size", [None, (24, 48)])
+def test_a_file_is_turned_too(tmp_path, turn, size):
+    picture = np.random.default_rng(3).integers(0, 255, (32, 16, 3), np.uint8)
+    path = tmp_path / "still.png"
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    settings = {"size": size if turn.rotate in (0, 180) else size[::-1]} if size else {}
+    node = make(OpenCV, source=str(path), offline=True, rotate=turn.rotate, mirror=turn.mirror, **settings)
+    node.step()
+    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR) if size else picture
+    assert np.array_equal(node.frames[0].array, expected(turn, scaled))
+    node.close()

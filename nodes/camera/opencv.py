@@ -21,7 +21,7 @@ Side = Annotated[int, Field(ge=16, le=16384)]
 
 
 class OpenCV(Node):
-    """Publish pictures as they come or are due, (H, W, 3) uint8 BGR, decoded straight into the slot."""
+    """Publish pictures as they come or are due, (H, W, 3) uint8 BGR; straight into the slot unless they are turned."""
 
     class Config(NodeConfig):
         source: Annotated[int, Field(ge=0, le=999)] | Annotated[str, Field(min_length=1, max_length=4000)] = Field(
@@ -98,24 +98,24 @@ class OpenCV(Node):
         from nodes.camera.rate import Rate
         from nodes.camera.watchdog import Watchdog
 
-        config, source = self.config, self.config.source
-        if capture.is_address(source):
-            opener: Callable[[], Any] = partial(capture.open_stream, source, config.open_timeout, config.read_timeout)
+        config, where = self.config, self.config.source
+        if capture.is_address(where):
+            opener: Callable[[], Any] = partial(capture.open_stream, where, config.open_timeout, config.read_timeout)
         else:
             size = config.size and self.turn.size(config.size)
-            self.plugged = Plugged(source, DeviceSettings(config.backend, size, config.fps), self.locks())
+            self.plugged = Plugged(where, DeviceSettings(config.backend, size, config.fps), self.locks())
             opener = self.plugged.open
-        name = capture.shown(source)
+        name = capture.shown(where)
         hung_after = HUNG_FACTOR * max(config.open_timeout, config.read_timeout)
         self.rate = Rate(name, config.fps)
-        live = Live(name, opener, silent_after=1.5 * config.read_timeout, hung_after=hung_after, rate=self.rate)
-        trouble = live.first_trouble()
+        source = Live(name, opener, silent_after=1.5 * config.read_timeout, hung_after=hung_after, rate=self.rate)
+        trouble = source.first_trouble()
         if trouble and config.required and not self.has_run:
-            live.close()
+            source.close()
             raise BadInput(trouble)
         self.watchdog = Watchdog(name, config.frozen_after)
         self.say(trouble)
-        return live
+        return source
 
     def step(self) -> None:
         with self.source.picture(WAIT_S) as picture:

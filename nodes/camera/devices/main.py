@@ -74,6 +74,10 @@ def look(pictures: Path | None) -> tuple[list[dict[str, Any]], list[str]]:
             devices += told.get("devices", [])
             if "error" in told:
                 troubles.append(told["error"])
+        if any(device["kind"] == "realsense" for device in devices):  # OpenCV sees its parts as cameras of their own
+            devices = [
+                one for one in devices if one["kind"] == "realsense" or "realsense" not in one["name"].casefold()
+            ]
         for device in devices:
             device["config"], device["picture"] = config_line(device), None
             if pictures:
