@@ -136,6 +136,8 @@ def test_someone_else_who_comes_at_another_place_is_someone_else() -> None:
     walkers = [Walker(line((3, 1.2), (0.6, 0), until=2)), Walker(line((-1.3, 1.2), (0.6, 0), since=2.4))]
     seen = follow(walkers, 4, Estimator())
     assert [picture for picture in seen if picture][-1] == {1: 2}
+    walkers = [Walker(line((2, 1.2), (0, 0), until=2)), Walker(line((3.4, 1.2), (0, 0), since=3))]
+    assert follow(walkers, 4, Estimator())[-1] == {1: 2}
 
 
 def test_a_child_is_not_the_grown_up_who_stood_there() -> None:
@@ -192,6 +194,16 @@ def test_points_without_extent_do_no_harm() -> None:
     for i in range(4):
         bodies = identity.step([found(1, 5, size=0), found(2, 5, size=0)], i)
         assert {body.id for body in bodies} == {1, 2}
+
+
+def test_an_estimator_that_takes_one_for_the_other_as_they_pass_is_not_believed() -> None:
+    """They pass each other, both seen all the time, and the handles change sides."""
+    identity, speed = Identity(), 0.6 * SIZE
+    for i in range(120):
+        time, jump = i / FPS, i > 60
+        right, left = found(1 + jump, 600 + speed * (time - 2)), found(2 - jump, 600 - speed * (time - 2))
+        bodies = identity.step([right, left], round(time * 1e9))
+    assert [body.id for body in bodies] == [1, 2]
 
 
 # --- who gets what ---

@@ -10,7 +10,7 @@ import pytest
 from nodes.pose.blazepose import BlazePose
 from nodes.pose.landmarker import Landmarks
 from nodes.pose.roi import Roi
-from nodes.pose.tracker import SEARCH_EVERY, Tracker
+from nodes.pose.tracker import PERSON_AFTER, SEARCH_AGAIN_EVERY, SEARCH_AGAIN_NS, SEARCH_EVERY, Tracker
 
 TICK = 33_333_333
 SIZE = 100.0
@@ -24,13 +24,16 @@ class Stage:
     def __init__(self) -> None:
         self.people: list[float] = []
         self.hidden: list[float] = []  # from the detector
+        self.statues: list[float] = []  # the detector takes them for people
         self.border = math.inf  # of the region in which people count
         self.searches = 0
         self.time_ns = 0
 
     def detect(self, picture: Stage, most: int, min_score: float) -> list[Roi]:
         self.searches += 1
-        return [Roi(x, 250, SIZE, 0) for x in self.people if min_score <= 0.6 and x not in self.hidden][:most]
+        return [Roi(x, 250, SIZE, 0) for x in self.people + self.statues if min_score <= 0.6 and x not in self.hidden][
+            :most
+        ]
 
     def holds(self, x: float, y: float) -> bool:
         return x < self.border
@@ -105,6 +108,31 @@ def test_the_detector_looks_now_and_then_while_there_is_room(stage: Stage) -> No
     assert stage.searches == 1
     assert stage.step(tracker, 100, 500) == {1: 100, 2: 500}
     assert stage.searches == 2
+
+
+def test_the_detector_looks_at_once_and_often_after_someone_was_lost(stage: Stage) -> None:
+    tracker = tracker_on(stage, 2)
+    for _ in range(PERSON_AFTER):
+        stage.step(tracker, 100, 500)
+    assert stage.step(tracker, 100) == {1: 100}
+    assert stage.searches == 1
+    assert stage.step(tracker, 100, 500) == {1: 100, 3: 500}
+    stage.step(tracker, 100)
+    before = stage.searches
+    for _ in range(SEARCH_AGAIN_NS // TICK):
+        stage.step(tracker, 100)
+    assert stage.searches - before == pytest.approx(SEARCH_AGAIN_NS / TICK / SEARCH_AGAIN_EVERY, abs=2)
+    before = stage.searches
+    for _ in range(2 * SEARCH_EVERY):
+        stage.step(tracker, 100)
+    assert stage.searches - before == 2
+
+
+def test_what_only_the_detector_takes_for_a_person_is_not_looked_for_often(stage: Stage) -> None:
+    tracker, stage.statues = tracker_on(stage, 2), [500]
+    for _ in range(4 * SEARCH_EVERY):
+        assert stage.step(tracker, 100) == {1: 100}
+    assert stage.searches == 4
 
 
 def test_the_detector_looks_at_every_frame_of_an_empty_room(stage: Stage) -> None:

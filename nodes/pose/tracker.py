@@ -13,12 +13,16 @@ from nodes.pose.light import Light
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
 
-# With someone in view but room for more, the detector looks for others once in so many frames: it costs as much
-# as another person. With nobody in view it looks at every frame.
+# With someone in view but room for more, the detector looks for others once in so many pictures: it costs as much
+# as another person. With nobody in view it looks at every picture.
 SEARCH_EVERY = 15
+# Someone was lost: perhaps another walks in front of them. The detector looks at once, and more often for a while.
+# That is not for those whom only the detector took for people.
+SEARCH_AGAIN_EVERY, SEARCH_AGAIN_NS = 3, 2_000_000_000
+PERSON_AFTER = 5  # pictures
 
 
-@dataclass
+@dataclass(eq=False)
 class _Track:
     """What is known of one person between pictures.
 
@@ -30,11 +34,12 @@ class _Track:
     roi: Roi
     alignment: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff=0.01, beta=10))
     light: Light = field(default_factory=Light)
+    pictures: int = 0  # in how many it was looked for
 
 
 class Tracker:
     """A person is found by the detector once and then followed by the landmarks themselves: the alignment points of
-    one frame say where to look in the next. Source: MediaPipe, modules/pose_landmark (pose_landmark_cpu.pbtxt)."""
+    one picture say where to look in the next. Source: MediaPipe, modules/pose_landmark (pose_landmark_cpu.pbtxt)."""
 
     points = POINTS
 
@@ -43,7 +48,8 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._size = (0, 0)
         self._next_handle = 1
-        self._frame = 0
+        self._since_search = 0  # pictures
+        self._lost_ns: int | None = None  # when someone was lost
 
     def tune(self, config: Any) -> None:
         """The settings that may change between pictures: BlazePose.Config."""
@@ -55,9 +61,10 @@ class Tracker:
         size = (picture.width, picture.height)
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
-        if not self._tracks or (len(self._tracks) < self._people and self._frame % SEARCH_EVERY == 0):
+        self._since_search += 1
+        if not self._tracks or (len(self._tracks) < self._people and self._since_search >= self._every(time_ns)):
+            self._since_search = 0
             self._search(picture)
-        self._frame += 1
         people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
@@ -65,8 +72,16 @@ class Tracker:
             if person and not any(track.roi.is_same_person(other.roi) for other in kept):
                 people.append(person)
                 kept.append(track)
+            track.pictures += 1
+        if any(track.pictures > PERSON_AFTER and track not in kept for track in self._tracks):
+            self._lost_ns, self._since_search = time_ns, SEARCH_AGAIN_EVERY
         self._tracks = kept
         return people
+
+    def _every(self, time_ns: int) -> int:
+        """In how many pictures the detector looks once."""
+        lately = self._lost_ns is not None and 0 <= time_ns - self._lost_ns <= SEARCH_AGAIN_NS
+        return SEARCH_AGAIN_EVERY if lately else SEARCH_EVERY
 
     def _search(self, picture: Picture) -> None:
         """Begin a track for each person who has none, as long as there is room."""
