@@ -24,6 +24,9 @@ class Capture:
         self.has_room = True
         self.memory = np.zeros(1 << 20, np.uint8)
 
+    def end(self) -> None:
+        self.ended = True
+
     @contextmanager
     def begin(
         self,
@@ -40,7 +43,9 @@ class Capture:
         lens: Lens | None = None,
         flags: int = 0,
     ) -> Iterator[Any]:
-        slot = SimpleNamespace(array=np.full(shape, 77, dtype))  # a used slot holds an older frame's pixels
+        slot = SimpleNamespace(
+            array=np.full(shape, 77, dtype), flags=flags
+        )  # a used slot holds an older frame's pixels
         yield slot
         sources = (source,) if isinstance(source, Frame) else tuple(source)
         captured = min((s.capture_ns for s in sources), default=now_ns()) if capture_ns is None else capture_ns
@@ -55,7 +60,7 @@ class Capture:
                 capture_wall_ns or wall_ns(),
                 now_ns(),
                 0,
-                Flags(flags),
+                Flags(slot.flags),
                 pixel_format,
                 row_order,
                 canvas,

@@ -73,10 +73,12 @@ class Replay(Node):
             self.degraded(f"{why} That part is left out, and what else cannot be read.")
 
     def step(self) -> None:
-        for name in self.streams.keys() - self.heads.keys():
+        for name in [name for name in self.streams if name not in self.heads]:
             frame = next(self.streams[name], None)
             if frame is None:
                 del self.streams[name]
+                if self.offline:  # who waits for a frame of this moment need not wait for this stream
+                    self.outs[name].end()
             else:
                 self.heads[name] = frame
         if stream := self.turn():
@@ -89,11 +91,12 @@ class Replay(Node):
 
     def turn(self) -> str | None:
         """The stream whose frame is to be published now; None if there is none, after a little waiting for it."""
+        waiting = [name for name in self.outs if name in self.heads]
         if not self.offline:
-            name = min(self.heads, key=lambda one: self.heads[one].publish_ns, default=None)
+            name = min(waiting, key=lambda one: self.heads[one].publish_ns, default=None)
             return name if name and self.due(self.heads[name]) else None
         # Never wait for the reader of one stream while another's waits for us: it may be the same one.
-        for stream in sorted(self.heads, key=lambda one: self.heads[one].capture_ns):
+        for stream in sorted(waiting, key=lambda one: self.heads[one].capture_ns):
             if self.outs[stream].has_room:
                 return stream
         time.sleep(ROOM_S)
