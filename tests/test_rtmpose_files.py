@@ -210,7 +210,7 @@ def test_a_device_is_tried_before_the_processor(
     class Session:
         def __init__(self, _: bytes, options: Any, providers: list[str]) -> None:
             asked.append(providers)
-            assert options.enable_mem_pattern == (device == "cpu")
+            assert options.enable_mem_pattern == ("DmlExecutionProvider" not in providers)
 
         def get_providers(self) -> list[str]:
             return asked[-1]

@@ -36,13 +36,13 @@ class TorchModel:
         """device: "cuda", or "cpu" to compare. Raises BadInput, `OutOfMemory` and `DeviceFailed`."""
         graph = tflite_graph.read(path)
         try:
-            network = Network(graph).eval().requires_grad_(False)
+            self._network = Network(graph).eval().requires_grad_(False)
         except (AttributeError, KeyError) as error:
             raise BadInput(f"The pose model {path} holds an operator that is not known here ({error}).") from error
         self._outputs = {graph.shapes[number]: index for index, number in enumerate(graph.outputs)}
         shape = graph.shapes[graph.inputs[0]]
         with device_failures(), torch.inference_mode():
-            self._run = _captured(network, shape) if device == "cuda" else network
+            self._run = _captured(self._network, shape) if device == "cuda" else self._network
 
     def __call__(self, picture: np.ndarray, *wanted: Shape) -> list[np.ndarray]:
         """As LiteRT's. What it returns holds until the next call. Raises `OutOfMemory` and `DeviceFailed`."""
@@ -52,7 +52,10 @@ class TorchModel:
 
 
 def _captured(network: Network, shape: Shape) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
-    """`network` on the card, launched as a whole from and into pinned memory."""
+    """`network` on the card, launched as a whole from and into pinned memory.
+
+    The graph knows where the weights lie and does not keep them there: `network` must live as long.
+    """
     torch.backends.cudnn.allow_tf32 = False  # on by default, and three digits less than float32
     network.to("cuda")
     stream, done = torch.cuda.Stream(), torch.cuda.Event(blocking=True)  # blocking: the processor sleeps meanwhile

@@ -34,10 +34,10 @@ def open_session(content: bytes, device: Device, threads: int) -> Any:
     # Threads that spin while they wait take their time from the other nodes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors: a card's libraries that are missing are told in our words
-    options.enable_mem_pattern = device == "cpu"  # DirectML must not have it, and for one fixed size it is no gain
     there = [name for name, provider in _CARDS.items() if provider in onnxruntime.get_available_providers()]
-    wanted = [name for name in there if device in ("auto", name)]
-    session = onnxruntime.InferenceSession(content, options, providers=[*(_CARDS[name] for name in wanted[:1]), _CPU])
+    wanted = [name for name in there if device in ("auto", name)][:1]
+    options.enable_mem_pattern = wanted != ["directml"]  # which must not have it, says its documentation
+    session = onnxruntime.InferenceSession(content, options, providers=[*(_CARDS[name] for name in wanted), _CPU])
     if device in _CARDS and session.get_providers()[0] != _CARDS[device]:
         why = "was found and did not start" if wanted else f"is not in this build; pip install {_PACKAGES[device]}"
         raise BadInput(
