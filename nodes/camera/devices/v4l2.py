@@ -66,8 +66,7 @@ def _rates(ioctl: Ioctl, file: int, code: int, width: int, height: int) -> list[
 def _each(ioctl: Ioctl, file: int, request: int, layout: struct.Struct, *what: int) -> Iterator[tuple]:
     """The answers for index 0, 1, … until the driver has no more."""
     for index in range(MOST):
-        memory = bytearray(layout.size)
-        struct.pack_into(f"={1 + len(what)}I", memory, 0, index, *what)
+        memory = bytearray(struct.pack(f"={1 + len(what)}I", index, *what).ljust(layout.size, b"\0"))
         try:
             ioctl(file, request, memory)
         except OSError:
