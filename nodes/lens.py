@@ -20,16 +20,24 @@ def rays(lens: Lens, pixels: np.ndarray) -> np.ndarray:
     seen = (pixels - np.array((lens.cx, lens.cy))) / (lens.fx, lens.fy)
     if lens.distortion == "NONE" or not any(lens.coefficients):
         return seen
-    k1, k2, p1, p2, k3 = lens.coefficients
-    x0, y0 = x, y = seen[..., 0], seen[..., 1]
+    bent = straight = seen[..., 0] + 1j * seen[..., 1]
     for _ in range(_ROUNDS):
-        r2 = x * x + y * y
-        grown = 1 + ((k3 * r2 + k2) * r2 + k1) * r2
-        if lens.distortion == "INVERSE_BROWN_CONRADY":
-            x, y = x * grown, y * grown
-        xy = 2 * x * y
-        x, y = (x0 - p1 * xy - p2 * (r2 + 2 * x * x)) / grown, (y0 - p2 * xy - p1 * (r2 + 2 * y * y)) / grown
-    return np.stack([x, y], -1)
+        grown, shifted = _bend(lens, straight)
+        straight = (bent - shifted) / grown
+    return np.stack([straight.real, straight.imag], -1)
+
+
+def _bend(lens: Lens, straight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By what x + iy is multiplied on its way through the lens (radial), and by what it is shifted (tangential)."""
+    k1, k2, p1, p2, k3 = lens.coefficients
+    r2 = straight.real**2 + straight.imag**2
+    grown = 1 + ((k3 * r2 + k2) * r2 + k1) * r2
+    if lens.distortion == "INVERSE_BROWN_CONRADY":  # its shift belongs to where the radial part has led
+        straight, length = straight * grown, r2 * grown * grown
+    else:
+        length = r2
+    # 2 p1 x y + p2 (r² + 2 x²) and 2 p2 x y + p1 (r² + 2 y²), in one
+    return grown, (p2 + 1j * p1) * (r2 + length) + (p2 - 1j * p1) * straight * straight
 
 
 def deproject(lens: Lens, pixels: np.ndarray, depth_m: np.ndarray) -> np.ndarray:
@@ -41,16 +49,10 @@ def deproject(lens: Lens, pixels: np.ndarray, depth_m: np.ndarray) -> np.ndarray
 def project(lens: Lens, points: np.ndarray) -> np.ndarray:
     """The pixels, (…, 2) float64, at which `points`, (…, 3) metres, are seen; not finite for a depth of 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        x, y = points[..., 0] / points[..., 2], points[..., 1] / points[..., 2]
-        if lens.distortion != "NONE":
-            k1, k2, p1, p2, k3 = lens.coefficients
-            r2 = x * x + y * y
-            grown = 1 + ((k3 * r2 + k2) * r2 + k1) * r2
-            straight_x, straight_y = x * grown, y * grown
-            if lens.distortion == "INVERSE_BROWN_CONRADY":
-                x, y = straight_x, straight_y
-            x, y = (
-                straight_x + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-                straight_y + 2 * p2 * x * y + p1 * (r2 + 2 * y * y),
-            )
-    return np.stack([x * lens.fx + lens.cx, y * lens.fy + lens.cy], -1)
+        across = points[..., :2] / points[..., 2:]
+        if lens.distortion != "NONE" and any(lens.coefficients):
+            straight = across[..., 0] + 1j * across[..., 1]
+            grown, shifted = _bend(lens, straight)
+            bent = straight * grown + shifted
+            across = np.stack([bent.real, bent.imag], -1)
+        return across * (lens.fx, lens.fy) + (lens.cx, lens.cy)
