@@ -35,6 +35,12 @@ LIVE = """\
   take: {{type: output.recorder, format: frames, folder: {folder}, free_gb: 0.1,
           inputs: {{left: left, right: right, both: both}}}}
 """
+REPLAYED = """\
+  back: {{type: camera.replay, path: {path}}}
+  both: {{type: filter.beside, inputs: {{left: back, right: back.right}}}}
+  take: {{type: output.recorder, format: frames, folder: {folder}, free_gb: 0.1,
+          inputs: {{left: back, right: back.right, both: both}}}}
+"""
 LEFT, RIGHT, BOTH = 0, 1, 2  # rows
 
 
@@ -70,6 +76,24 @@ def test_live_each_picture_gets_the_one_of_its_moment(launch: Launch, tmp_path: 
     assert pairs >= 20
 
 
+def test_live_a_late_picture_gets_the_one_of_its_moment_and_not_the_newest(launch: Launch, tmp_path: Path) -> None:
+    """As behind a slow network: five pictures of the other camera have come meanwhile."""
+    small = np.zeros((8, 8, 3), np.uint8)
+    frames = [(name, at(seq, small, late * MS)) for name, late in (("left", 170), ("right", 5)) for seq in range(1, 61)]
+    path = write(tmp_path / "late.mcap", sorted(frames, key=lambda one: one[1].publish_ns), order=["left", "right"])
+    engine = launch(REPLAYED.format(path=path, folder=tmp_path / "takes"))
+    until(lambda: engine.node(1)["steps"] >= 30, 30, engine)
+    assert engine.stop() == 0, engine.output
+    found = recorded(tmp_path / "takes")
+    lefts, rights = captured(found["left"]), captured(found["right"])
+    pairs = [
+        [line.get((source.epoch, source.seq)) for line, source in zip((lefts, rights), one.sources, strict=False)]
+        for one in found["both"]
+    ]
+    known = [pair for pair in pairs if len(pair) == 2 and all(pair)]
+    assert len(known) >= 10 and all(first.capture_ns == second.capture_ns for first, second in known)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 def test_live_a_camera_that_dies_leaves_the_other_alone_until_it_is_back(launch: Launch, tmp_path: Path) -> None:
     engine = launch(LIVE.format(left=30, right=30, folder=tmp_path / "takes"))
@@ -91,14 +115,6 @@ def test_live_a_camera_that_dies_leaves_the_other_alone_until_it_is_back(launch:
     assert all(len(one.sources) == 1 for one in found["both"] if one.flags & Flags.DEGRADED)
 
 
-OFFLINE = """\
-  back: {{type: camera.replay, path: {path}}}
-  both: {{type: filter.beside, inputs: {{left: back, right: back.right}}}}
-  take: {{type: output.recorder, format: frames, folder: {folder}, free_gb: 0.1,
-          inputs: {{left: back, right: back.right, both: both}}}}
-"""
-
-
 @pytest.mark.parametrize("left, right", [(10, 190), (140, 9), (33, 33)])
 def test_offline_the_pairs_hang_on_the_times_alone(launch: Launch, tmp_path: Path, left: int, right: int) -> None:
     """At any rates, out of one process: it never waits for a reader that waits for it."""
@@ -113,7 +129,7 @@ def test_offline_the_pairs_hang_on_the_times_alone(launch: Launch, tmp_path: Pat
         for seq, ms in enumerate(line, 1)
     ]
     path = write(tmp_path / "times.mcap", sorted(frames, key=lambda one: one[1].capture_ns), order=["left", "right"])
-    engine = launch(OFFLINE.format(path=path, folder=tmp_path / "takes"), "offline")
+    engine = launch(REPLAYED.format(path=path, folder=tmp_path / "takes"), "offline")
     assert engine.wait(60) == 0, engine.output
     found = recorded(tmp_path / "takes")
     rights = captured(found["right"])
