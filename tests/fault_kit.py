@@ -28,7 +28,7 @@ from engine.ring_reader import Policy
 HERE = Path(__file__).resolve().parent
 SYSTEM_PYTHON = "/usr/bin/python3"
 FLAGGED = Flags.HELD | Flags.PLACEHOLDER
-NEWEST = 15  # of so many live pictures the latency is the median
+NEWEST = 10  # of so many live pictures the latency is the median
 
 
 def without_rtsp() -> str:
@@ -128,7 +128,7 @@ class Reel(Source):
 
     def truncate(self) -> None:
         """As a copy that broke off leaves it: its head says how long it is, and half of the pictures are missing."""
-        self._write(0, 3 * self.FPS, kept=0.5)
+        self._write(0, 2 * self.FPS, kept=0.5)
 
     def mend(self) -> None:
         self._write(1000, 2 * self.FPS)

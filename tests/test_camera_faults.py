@@ -31,10 +31,8 @@ from fault_kit import (
     without_rtsp,
 )
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32" or not hasattr(signal, "SIGSTOP"), reason="Stops processes, and makes pipes, as POSIX does."
-)
-QUICK = "read_timeout: 1, frozen_after: 1, fps: 25"
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stops processes and makes devices by Linux's means")
+QUICK = "read_timeout: 0.8, frozen_after: 0.6, fps: 25"
 PERIOD_MS = 40
 SECOND = 10**9
 NO_RTSP = without_rtsp()
@@ -86,7 +84,8 @@ def survive(show: Show, camera: str, fault: Fault) -> None:
     assert (show.engine.pids(), screen.node["restarts"]) == (pids, restarts), "the engine had to help"
     assert screen.sizes == {(240, 320, 3)}, "what comes after a camera relies on its size"
     # What has piled up would be there for ever; a busy machine would not.
-    screen.until(lambda: screen.latency_ms() < outcome.before_ms + 3 * PERIOD_MS)
+    usual_ms = outcome.before_ms + 3 * PERIOD_MS
+    screen.until(lambda: outcome.after_ms < usual_ms or screen.latency_ms() < usual_ms)
 
 
 # --- the first test starts the engine: a camera that is not there yet ---

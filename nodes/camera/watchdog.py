@@ -49,7 +49,7 @@ class Watchdog:
         self._lifeless = (
             f"{self._name} gives black pictures. Is its lens covered, or the light off?"
             if black
-            else f"{self._name} gives the same picture again and again. Unplug it and plug it in again."
+            else f"{self._name} gives the same picture again and again. Restart it, or unplug it and plug it in again."
         )
         self._since_ns, self._patience_ns = now_ns, min(2 * self._patience_ns, LONGEST_PATIENCE_NS)
         return True
