@@ -105,8 +105,8 @@ class Silhouette:
                 near = z[top : max(bottom, 0), left : max(right, 0)]
                 if near.size:
                     stencil = np.zeros(near.shape, np.uint8)
-                    ends = ((x - left, y - top) for x, y in (one, two))
-                    cv2.line(stencil, *ends, 1, _thick(reach * pixels))
+                    start_here, end_here = ((x - left, y - top) for x, y in (one, two))
+                    cv2.line(stencil, start_here, end_here, 1, _thick(reach * pixels))
                     found = stencil.view(bool) & (np.abs(near - middle) < thickness)
                     body[top : max(bottom, 0), left : max(right, 0)] |= found
         known_core = core > 0
@@ -136,7 +136,7 @@ def _mended(body: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     mask = cv2.morphologyEx(body.astype(np.uint8), cv2.MORPH_OPEN, kernel)
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel, iterations=2)
-    mask |= cv2.dilate(mask, kernel) & unknown
+    mask = mask | (cv2.dilate(mask, kernel) & unknown)
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     whole = cv2.drawContours(np.zeros_like(mask), outlines, -1, 1, cv2.FILLED)
     return mask | (whole & unknown)

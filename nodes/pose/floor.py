@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +18,7 @@ from engine.errors import BadInput
 from engine.frame import Lens
 from engine.session import replace_file
 
-FORMAT = "utsushi.floor/1"
+FORMAT: Final = "utsushi.floor/1"
 _SAME_VIEW = 0.01  # of the picture's side: by so much may focal length and centre differ
 Row = tuple[float, float, float]
 
