@@ -38,7 +38,7 @@ class Estimator:
     """A node that is given picture after picture, FPS a second."""
 
     def __init__(self, **settings: Any):
-        self._node, self._seq = make("pose.blazepose", **settings), 0
+        self._node, self._seq = make("pose.blazepose", hold=0, fade=0, **settings), 0
 
     def __call__(self, picture: np.ndarray) -> Frame:
         self._seq += 1

@@ -33,7 +33,7 @@ def node(**settings: Any) -> Any:
             model_path(f"{name}.tflite")
     except BadInput as missing:
         pytest.skip(str(missing))
-    return make(BlazePose, **settings)
+    return make(BlazePose, **{"hold": 0, "fade": 0, "remember": 0, **settings})
 
 
 def run(node: Any, pictures: Sequence[np.ndarray], pixel_format: str = "BGR") -> list[Any]:

@@ -47,5 +47,5 @@ class BlazePose(PoseNode, Node):
             return load(model_path(f"{name}.tflite"), self.config.threads, self.config.device)
 
         detector, landmarks = network("pose_detection"), network(f"pose_landmark_{self.config.quality}")
-        landmarker = Landmarker(landmarks, self.config.world, self.config.mask)
+        landmarker = Landmarker(landmarks, self.config.world, self.config.mask, fine=self.config.quality == "heavy")
         return Tracker(Detector(detector), landmarker, self.config.people)

@@ -69,15 +69,17 @@ def refine(points: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 class Landmarker:
-    def __init__(self, model: Model, world: bool = False, mask: bool = False):
-        self._model, self._world, self._mask = model, world, mask
+    """fine: give the network all that the picture has. The heavy one is the better for it, the others are not."""
+
+    def __init__(self, model: Model, world: bool = False, mask: bool = False, fine: bool = False):
+        self._model, self._world, self._mask, self._fine = model, world, mask, fine
         self._outputs = [_LANDMARKS, _PRESENCE, _HEAT] + [_WORLD] * world + [_BODY] * mask
         self._input = np.empty((1, INPUT, INPUT, 3), np.float32)
 
     def __call__(self, picture: Picture, roi: Roi, light: Light | None = None) -> Landmarks:
         """The person in `roi`; `presence` says whether there is one. light: this person's."""
         matrix = roi.matrix(INPUT)
-        np.multiply(picture.crop(matrix, INPUT, light), np.float32(1 / 255), out=self._input[0])
+        np.multiply(picture.crop(matrix, INPUT, light, self._fine), np.float32(1 / 255), out=self._input[0])
         raw, presence, heat, *more = self._model(self._input, *self._outputs)
         landmarks = raw.reshape(_ALL, 5).astype(np.float64)  # x, y, z in pixels of the crop; visibility, presence
         xy = refine(landmarks[:, :2] / INPUT, heat) * INPUT @ matrix[:, :2].T + matrix[:, 2]

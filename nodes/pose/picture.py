@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -57,16 +59,36 @@ class Picture:
         seen = self._pixels[top : top + down, left : left + across]
         return self._rgb(cv2.resize(seen, (width, height), interpolation=how), light)
 
-    def crop(self, matrix: np.ndarray, size: int | tuple[int, int], light: Light | None = None) -> np.ndarray:
+    def crop(
+        self, matrix: np.ndarray, size: int | tuple[int, int], light: Light | None = None, fine: bool = False
+    ) -> np.ndarray:
         """A rotated square or rectangle as (height, width, 3) uint8 RGB, black outside the picture, brightened by
         `light`. size: width and height, or a square's side.
 
-        matrix: 2×3, from pixels of the crop to pixels of the picture.
+        matrix: 2×3, from pixels of the crop to pixels of the picture. fine: what is to become much smaller is first
+        averaged, so that no pixel is left out.
         """
         sides = size if isinstance(size, tuple) else (size, size)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return self._rgb(cv2.warpAffine(self._pixels, matrix, sides, flags=flags), light)
+        pixels, matrix = _averaged(self._pixels, matrix, sides) if fine else (self._pixels, matrix)
+        return self._rgb(cv2.warpAffine(pixels, matrix, sides, flags=flags), light)
 
     def _rgb(self, piece: np.ndarray, light: Light | None) -> np.ndarray:
         rgb = piece if self._format == "RGB" else cv2.cvtColor(piece, _TO_RGB[self._format])
         return light(rgb, self._time_ns) if light and self._level else rgb
+
+
+def _averaged(pixels: np.ndarray, matrix: np.ndarray, sides: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """What a crop sees of `pixels`, shrunk by a power of two to no less than the crop needs, and the matrix for that."""
+    shrink = 2 ** int(math.log2(max(1, math.hypot(*matrix[:, 0]))))
+    corners = np.array([[x, y, 1] for x in (0, sides[0]) for y in (0, sides[1])]) @ matrix.T
+    ends = np.array(pixels.shape[1::-1]) // shrink
+    left, top = np.clip(corners.min(0) // shrink - 1, 0, ends).astype(int).tolist()
+    right, bottom = np.clip(corners.max(0) // shrink + 2, 0, ends).astype(int).tolist()
+    if shrink == 1 or left >= right or top >= bottom:
+        return pixels, matrix
+    seen = pixels[top * shrink : bottom * shrink, left * shrink : right * shrink]
+    small = cv2.resize(seen, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    # The middle of the first pixel is that of shrink × shrink pixels.
+    corner = np.array([[0, 0, left * shrink], [0, 0, top * shrink]]) + [0, 0, (shrink - 1) / 2]
+    return small, (matrix - corner) / shrink
