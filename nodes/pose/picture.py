@@ -79,7 +79,7 @@ class Picture:
 
 
 def _averaged(pixels: np.ndarray, matrix: np.ndarray, sides: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """What a crop sees of `pixels`, shrunk by a power of two to no less than the crop needs, and the matrix for that."""
+    """What a crop sees of `pixels`, shrunk by a power of two to no less than it needs, and the matrix for that."""
     shrink = 2 ** int(math.log2(max(1, math.hypot(*matrix[:, 0]))))
     corners = np.array([[x, y, 1] for x in (0, sides[0]) for y in (0, sides[1])]) @ matrix.T
     ends = np.array(pixels.shape[1::-1]) // shrink
