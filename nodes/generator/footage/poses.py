@@ -34,7 +34,7 @@ def find_poses(
         Landmarker(LiteRT(model_path(f"pose_landmark_{quality}.tflite"), threads)),
         people=1,
     )
-    tracker.tune(BlazePose.Config(filter="none"))
+    tracker.tune(BlazePose.Config.model_validate({"filter": "none"}))
     points, found = [], []
     for number, picture in enumerate(pictures):
         frame = Frame(picture, number, 1, number, 0, 0, 0, pixel_format="BGR")
