@@ -6,6 +6,7 @@ python3 run_engine.py [--config FILE]   start the engine
 python3 run_engine.py devices           list the cameras of this machine
 python3 run_engine.py performer ...     make a performer: record, extract, train, eval, export, bench
 python3 run_engine.py calibrate ...     find the floor before a depth camera
+python3 run_engine.py recording FILE    what a recording of frames holds
 python3 run_engine.py jobs FILE         run a chain of programs, such as configs/jobs.yaml
 python3 run_engine.py stress [--chaos]  the engine under load and faults: every frame and count checked
 python3 run_engine.py test [-k NAME]    the tests alone
@@ -24,5 +25,5 @@ if __name__ == "__main__":
     TRAINING = "nodes.generator.training.commands"  # the engine itself knows no node
     COMMANDS = {"train": TRAINING, "performer": TRAINING, "jobs": "engine.jobs.main", "notify": "engine.jobs.notify",
                 "stress": "engine.stress.main", "devices": "nodes.camera.devices.main",
-                "calibrate": "nodes.pose.floor_command"}  # fmt: skip
+                "calibrate": "nodes.pose.floor_command", "recording": "nodes.recording.command"}  # fmt: skip
     sys.exit(launch(sys.argv[1:], COMMANDS))

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 from mcap.opcode import Opcode
 from mcap.records import Channel
 
-from nodes.recording.mcap_file import HEAD, MAGIC, PROFILE, Damaged, Records
+from nodes.recording.mcap_file import ENTRY_BYTES, HEAD, INDEX_HEAD, MAGIC, PROFILE, Damaged, Records
 
 FOOTER = struct.Struct("<BQQQI8s")  # kind, length, where the summary begins, where its offsets do, its CRC; the magic
 CHUNK_HEAD = struct.Struct("<QQ")  # the first and the last time in it
 SUMMARY_MOST = 1 << 27  # bytes
-INDEX_HEAD = struct.Struct("<HI")  # of a chunk's index of one channel: the channel, and the bytes of its entries
-ENTRY_BYTES = 16
 KNOWN = frozenset(Opcode) - {Opcode.DATA_END}  # what a file holds before its summary
 
 

@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import IO, Any
 
 import lz4.frame
+import numpy as np
 from mcap import records as kinds
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
@@ -23,6 +24,8 @@ MAGIC = b"\x89MCAP0\r\n"
 RECORD_MOST = 1 << 29  # bytes of one record, packed or not: a picture of 16384 x 8192 in RGBA
 LZ4_MOST = 256  # LZ4 makes nothing smaller than to a 255th
 HEAD = struct.Struct("<BQ")  # of each record: its kind, and the length of its content
+INDEX_HEAD = struct.Struct("<HI")  # of a chunk's index of one channel: the channel, and the bytes of its entries
+ENTRY_BYTES = 16  # a time, and where in the chunk its message is
 WRONG = (McapError, struct.error, ValueError, RuntimeError)  # what parsing nonsense raises
 
 
@@ -83,3 +86,16 @@ class Records:
             return breakup_chunk(chunk)
         except WRONG as error:
             raise Damaged(f"the chunk at {position} makes no sense ({error})") from None
+
+    def captures(self, position: int, channel: int) -> np.ndarray:
+        """When the frames of one channel in the chunk at `position` were captured, by the index behind it: int64."""
+        after = self.walk(position)
+        next(after, None)  # the chunk itself
+        for kind, at, length in after:
+            if kind != Opcode.MESSAGE_INDEX:
+                break
+            content = self.bytes(at, length)
+            if length >= INDEX_HEAD.size and INDEX_HEAD.unpack_from(content)[0] == channel:
+                whole = (length - INDEX_HEAD.size) // ENTRY_BYTES * ENTRY_BYTES
+                return np.frombuffer(content, "<i8", whole // 8, INDEX_HEAD.size)[::2]
+        return np.empty(0, np.int64)

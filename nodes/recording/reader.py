@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mcap.records import Message
 
 from engine.errors import BadInput
@@ -76,15 +78,49 @@ class Recording:
         for position, channels in self._index.chunks:
             if wanted not in channels:
                 continue
-            try:
-                for record in self._chunk(position):
-                    if isinstance(record, Message) and record.channel_id == wanted:
-                        yield self._frame(record)
-            except (Damaged, OSError) as error:
-                sentence = f"{self.path} is damaged: {error}."
-                if damaged is None:
-                    raise BadInput(sentence) from None
-                damaged(sentence)
+            with self._sentence():
+                try:
+                    for record in self._chunk(position):
+                        if isinstance(record, Message) and record.channel_id == wanted:
+                            yield self._frame(record)
+                except Damaged as error:
+                    if damaged is None:
+                        raise
+                    damaged(f"{self.path} is damaged: {error}.")
+
+    def captures(self, name: str) -> np.ndarray:
+        """When each frame of a stream was captured, in ns by the wall's clock: int64. Raises BadInput."""
+        return np.concatenate([times for _, times in self._line(name)] or [np.empty(0, np.int64)])
+
+    def frame(self, name: str, number: int) -> Frame:
+        """One frame of a stream, counted from 0. Raises BadInput."""
+        for position, times in self._line(name):
+            if number < len(times):
+                wanted = self.streams[name].number
+                with self._sentence():
+                    own = [one for one in self._chunk(position) if getattr(one, "channel_id", None) == wanted]
+                    if number >= len(own):
+                        raise Damaged(f"the chunk at {position} holds fewer frames than its index says")
+                    return self._frame(own[number])
+            number -= len(times)
+        raise BadInput(f"{self.path} has no such frame of {name}.")
+
+    def _line(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
+        """(where the chunk begins, when its frames were captured) of each chunk that has frames of this stream."""
+        wanted = self.streams[name].number
+        with self._sentence():
+            for position, channels in self._index.chunks:
+                if wanted in channels:
+                    yield position, self._records.captures(position, wanted)
+
+    @contextmanager
+    def _sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except Damaged as error:
+            raise BadInput(f"{self.path} is damaged: {error}.") from None
+        except OSError as error:
+            raise BadInput(f"{self.path} cannot be read: {error.strerror or error}.") from None
 
     def _frame(self, message: Any) -> Frame:
         try:

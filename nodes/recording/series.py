@@ -28,7 +28,7 @@ class Series:
         self.frames = 0
         self.cut_off: list[Path] = []
         found = []
-        for one in _files(path):
+        for one in files_of(path):
             recording = Recording(one, chunks=False)
             recording.close()  # what was read of it stays
             found.append(recording)
@@ -73,7 +73,8 @@ def _shifted(frame: Frame, shift: int) -> Frame:
     return replace(frame, capture_ns=frame.capture_ns + shift, publish_ns=frame.publish_ns + shift)
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """The files that a path means. Raises BadInput where there is none."""
     if path.is_dir():
         found = sorted(path.glob(f"*{SUFFIX}"))
     elif set("*?[") & set(path.name):
