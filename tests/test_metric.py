@@ -121,6 +121,17 @@ def test_somebody_almost_hidden_is_not_put_where_the_other_one_is() -> None:
     assert np.abs(found.z[1] - 2.2).max() < 0.1
 
 
+@pytest.mark.parametrize("exaggerated", [1.0, 2.5, -1.0])
+def test_what_is_measured_does_not_hang_on_the_estimators_own_z(exaggerated: float) -> None:
+    """A camera that looks down by 30° sees the head nearer than the feet; BlazePose tells twice of that."""
+    body = (standing(z=0.0) - (0, 0.2, 0)) @ turned(30) @ np.diag((1.0, -1.0, -1.0)) + (0, 0, 2.4)
+    seen = keypoints([body])
+    seen[..., 2] *= exaggerated
+    found = read(seen, paper_doll([body], 4.0), LENS)
+    assert np.ptp(body[:, 2]) > 0.7
+    assert found.measured.mean() > 0.95 and errors(found, [body]).max() < 0.06
+
+
 def test_a_body_far_too_large_or_small_for_its_distance_is_none() -> None:
     body = standing(z=2.2)
     for distance in (400, 800, 5500):  # a curtain before it; glass, and what is behind it

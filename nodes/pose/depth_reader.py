@@ -20,10 +20,10 @@ _LAYER_M = 0.06  # what is that close to it belongs to it
 _INSIDE = np.array(  # weights of shoulders and hips for nine places in the torso, which are read like points
     [[(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y] for y in (0.2, 0.5, 0.8) for x in (0.25, 0.5, 0.75)]
 )
-_SAME_BODY_M = 0.2
+_SAME_BODY_M, _TORSO_M = 0.2, 0.4
 _SIZES = (0.5, 1.6)  # bodies smaller or larger than this beside an average adult are none
 _MARGIN_M = 0.03
-_HIDDEN_SCORE, _HIDDEN_M = 0.5, 0.1  # what the estimator did not see is read only where it is expected
+_HIDDEN_SCORE, _HIDDEN_M = 0.5, 0.1  # what the estimator did not see counts as measured only where it is expected
 _NOTHING = 65535
 
 
@@ -53,7 +53,7 @@ class DepthReader:
 
     1. Around each point the depths of a small square fall into two layers, near and far.
     2. The bones in the picture say roughly how far away a body is. Among the depths that this allows, the one that most
-       of the body's points agree on is the body's.
+       of the body's points agree on is the body's, and the median in the torso near it is where the next step begins.
     3. From the torso outwards, a point's depth is believed when its bone reaches so far: when the line of sight
        through the point meets the ball around its neighbour there. So a wall behind, a hand in front and another
        person are not believed. Such points, and holes, get the depth that the estimator's own z gives them beside
@@ -83,7 +83,7 @@ class DepthReader:
         lean = points[..., 2] / focus  # a point's own z, as a share of the body's distance
         size = self._size(sight[:, self._own], score[:, self._own])
         layers, known = self._layers(points[..., :2], depth, size * focus, lens.metres)
-        body = self._body(layers[0], known, lean, score, size)
+        body = self._body(layers[0], known, score, size)
         z, measured = self._climb(sight, lean, score, layers, known, body, size)
         there = (body > 0)[:, None]
         return Reading(sight[:, self._own], z[:, self._own] * there, measured[:, self._own] & there, body)
@@ -112,7 +112,7 @@ class DepthReader:
         reach = (self._limbs.reach * scale[:, None]) ** 2 / square
         tolerance = np.where(score[:, :up_to] >= _HIDDEN_SCORE, np.inf, _HIDDEN_M)
         z, measured = np.empty(line.shape[:2]), np.zeros(line.shape[:2], bool)
-        z[:, 0] = body * (1 + lean[:, 0])
+        z[:, 0] = body
         for number, level in enumerate(self._limbs.levels):
             on = z[:, parents[level]]
             middle = on * nearest[:, level]
@@ -124,8 +124,9 @@ class DepthReader:
             if number == 0:  # what is in front of a torso is none of it; a limb is itself in front of something
                 found = np.where(off[1] < off[0], found[::-1], found)
                 off = np.abs(found - guess)
-            fits = (np.abs(found - middle) <= half + _MARGIN_M) & (off <= tolerance[:, level]) & known[:, level]
+            fits = (np.abs(found - middle) <= half + _MARGIN_M) & known[:, level]
             z[:, level] = np.where(fits[0], found[0], np.where(fits[1], found[1], guess))
+            fits &= off <= tolerance[:, level]
             measured[:, level] = fits[0] | fits[1]
         return z, measured
 
@@ -166,14 +167,21 @@ class DepthReader:
         behind = np.where(layer < known, layer + known, layer) // 2
         return flat[np.stack([starts + layer // 2, starts + behind])] * metres, known >= _FEWEST
 
-    @staticmethod
-    def _body(near: np.ndarray, known: np.ndarray, lean: np.ndarray, score: np.ndarray, size: np.ndarray) -> np.ndarray:
-        """The distance that most of a body's points agree on, (P,) metres; 0 where there is none."""
-        votes = near / np.maximum(1 + lean, 0.2)
-        relative = votes * size[:, None]
+    def _body(self, near: np.ndarray, known: np.ndarray, score: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """How far away the middle of each torso is, (P,) metres; 0 where nothing shows the body.
+
+        First the distance that most of the body's points agree on, then the median in the torso about there.
+        """
+        relative = near * size[:, None]
         allowed = ((relative > _SIZES[0]) & (relative < _SIZES[1])) | (size == 0)[:, None]
         weight = score * score * (known & allowed)
-        agree = (np.abs(votes[:, :, None] - votes[:, None]) < _SAME_BODY_M) * weight[:, None]
+        agree = (np.abs(near[:, :, None] - near[:, None]) < _SAME_BODY_M) * weight[:, None]
         best = agree.sum(-1).argmax(-1)
-        agree = agree[np.arange(len(best)), best]
-        return (agree * votes).sum(-1) / np.maximum(agree.sum(-1), 1e-9)
+        row = np.arange(len(best))
+        agree = agree[row, best]
+        body = (agree * near).sum(-1) / np.maximum(agree.sum(-1), 1e-9)
+        torso = near[:, 1 + self._count :]
+        fits = known[:, 1 + self._count :] & (np.abs(torso - body[:, None]) < _TORSO_M)
+        count = np.count_nonzero(fits, axis=1)
+        torso = np.sort(np.where(fits, torso, np.inf), axis=1)
+        return np.where((count > 0) & (body > 0), torso[row, count // 2], body)
