@@ -102,8 +102,9 @@ def test_a_missing_system_library_ends_the_setup(pip: SimpleNamespace, monkeypat
     assert not steps.STAMP.exists()  # so that the next setup looks again
 
 
-def test_the_benchmarks_rivals_are_not_needed(pip: SimpleNamespace) -> None:
-    pip.lacks = {"iceoryx2"}
+@pytest.mark.parametrize("lacking", ["iceoryx2", "pyrealsense2"])
+def test_some_packages_are_not_needed(pip: SimpleNamespace, lacking: str) -> None:
+    pip.lacks = {lacking}
     steps.setup(["--setup"])
     assert steps.STAMP.exists()
 
@@ -167,7 +168,7 @@ def test_what_is_missing_is_found_by_name() -> None:
 
 def test_all_that_is_asked_for_is_pinned() -> None:
     wanted = packages.dependencies()
-    for name in ("record", "test", "bench", "torch"):
+    for name in ("record", "test", "bench", "realsense", "torch"):
         wanted += packages.extra(name)
     for requirement in wanted:
         assert packages.pinned(packages._name(requirement))

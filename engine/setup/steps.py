@@ -87,6 +87,8 @@ def _install_packages(needed: list[str]) -> None:
     packages.load_opencv()
     if not packages.install(packages.extra("bench")):
         print("The benchmark's rivals are not to be had for this system. Nothing else needs them.")
+    if not packages.install(packages.extra("realsense")):
+        print("There is no pyrealsense2 for this system: RealSense cameras cannot be used. Nothing else needs it.")
 
 
 def _install_torch(build: str, must: bool) -> str:
