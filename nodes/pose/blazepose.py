@@ -1,4 +1,4 @@
-"""pose.blazepose: the people in a picture, 33 points each, by BlazePose on the CPU. See docs/POSE.md."""
+"""pose.blazepose: the people in a picture, 33 points each, by BlazePose. See docs/POSE.md."""
 
 from __future__ import annotations
 
