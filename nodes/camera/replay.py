@@ -55,7 +55,7 @@ class Replay(Node):
         for path in self.series.cut_off:
             self.log.warning("%s was never completed; it is played as far as it goes.", path)
         if self.offline:
-            self.expect(self.series.frames)
+            self.expect(self.series.frames[next(iter(self.outs))])
         self.damaged = 0
         self.begin()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,14 @@ SAME_CLOCK_NS = 60_000_000_000  # by how much the wall's clock may be set while 
 
 
 class Series:
-    """ports: what each stream is, by its name, in the order of the recorder's inputs. frames: how many there are.
+    """ports: what each stream is, by its name, in the order of the recorder's inputs. frames: how many each has.
 
     cut_off: the files that were not completed. Raises BadInput where there is no file, or one is no recording.
     """
 
     def __init__(self, path: Path):
         self.ports: dict[str, Port] = {}
-        self.frames = 0
+        self.frames: Counter[str] = Counter()
         self.cut_off: list[Path] = []
         found = []
         for one in files_of(path):
@@ -34,7 +35,7 @@ class Series:
             found.append(recording)
             for stream in recording.streams.values():
                 self.ports.setdefault(stream.name, stream.port)
-                self.frames += stream.frames
+                self.frames[stream.name] += stream.frames
             if not recording.whole:
                 self.cut_off.append(recording.path)
         self._shifts = _shifts(sorted(found, key=lambda one: (one.start_ns, one.path)))
