@@ -75,4 +75,4 @@ def progress(lives: Sequence[Life]) -> Progress:
         last["steps"], total or last["steps"]
     )  # one that gathers streams may take a step for each of their frames
     spent_s = (last["last_step_ns"] - last["first_step_ns"]) / 1e9
-    return Progress(done, total, spent_s * (total - done) / (done - 1) if done > 1 else None)
+    return Progress(done, total, spent_s * max(0, total - done) / (done - 1) if done > 1 else None)
