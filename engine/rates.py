@@ -71,8 +71,6 @@ def progress(lives: Sequence[Life]) -> Progress:
     """How much of what the source expects has reached the last node, and how long the rest will take."""
     total = max((life.row["total"] for life in lives), default=0)
     last = lives[-1].row
-    done = min(
-        last["steps"], total or last["steps"]
-    )  # one that gathers streams may take a step for each of their frames
+    done = last["steps"]  # of a node that gathers streams one for each of their frames, maybe: more than the total
     spent_s = (last["last_step_ns"] - last["first_step_ns"]) / 1e9
     return Progress(done, total, spent_s * max(0, total - done) / (done - 1) if done > 1 else None)
