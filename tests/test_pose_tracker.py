@@ -9,8 +9,9 @@ import pytest
 
 from nodes.pose.blazepose import BlazePose
 from nodes.pose.landmarker import Landmarks
+from nodes.pose.lookout import PERSON_AFTER, SEARCH_AGAIN_EVERY, SEARCH_AGAIN_NS, SEARCH_EVERY
 from nodes.pose.roi import Roi
-from nodes.pose.tracker import PERSON_AFTER, SEARCH_AGAIN_EVERY, SEARCH_AGAIN_NS, SEARCH_EVERY, Tracker
+from nodes.pose.tracker import Tracker
 
 TICK = 33_333_333
 SIZE = 100.0

@@ -10,16 +10,9 @@ from nodes.pose.filters import OneEuro
 from nodes.pose.found import Found
 from nodes.pose.landmarker import POINTS, Landmarker
 from nodes.pose.light import Light
+from nodes.pose.lookout import Lookout
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
-
-# With someone in view but room for more, the detector looks for others once in so many pictures: it costs as much
-# as another person. With nobody in view it looks at every picture.
-SEARCH_EVERY = 15
-# Someone was lost: perhaps another walks in front of them. The detector looks at once, and more often for a while.
-# That is not for those whom only the detector took for people.
-SEARCH_AGAIN_EVERY, SEARCH_AGAIN_NS = 3, 2_000_000_000
-PERSON_AFTER = 5  # pictures
 
 
 @dataclass(eq=False)
@@ -48,8 +41,7 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._size = (0, 0)
         self._next_handle = 1
-        self._since_search = 0  # pictures
-        self._lost_ns: int | None = None  # when someone was lost
+        self._lookout = Lookout()
 
     def tune(self, config: Any) -> None:
         """The settings that may change between pictures: BlazePose.Config."""
@@ -61,27 +53,20 @@ class Tracker:
         size = (picture.width, picture.height)
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
-        self._since_search += 1
-        if not self._tracks or (len(self._tracks) < self._people and self._since_search >= self._every(time_ns)):
-            self._since_search = 0
+        if self._lookout.is_due(len(self._tracks), self._people, time_ns):
             self._search(picture)
         people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
+            track.pictures += 1
             person = self._follow(track, picture, time_ns)
             if person and not any(track.roi.is_same_person(other.roi) for other in kept):
                 people.append(person)
                 kept.append(track)
-            track.pictures += 1
-        if any(track.pictures > PERSON_AFTER and track not in kept for track in self._tracks):
-            self._lost_ns, self._since_search = time_ns, SEARCH_AGAIN_EVERY
+            else:
+                self._lookout.lost(track.pictures, time_ns)
         self._tracks = kept
         return people
-
-    def _every(self, time_ns: int) -> int:
-        """In how many pictures the detector looks once."""
-        lately = self._lost_ns is not None and 0 <= time_ns - self._lost_ns <= SEARCH_AGAIN_NS
-        return SEARCH_AGAIN_EVERY if lately else SEARCH_EVERY
 
     def _search(self, picture: Picture) -> None:
         """Begin a track for each person who has none, as long as there is room."""

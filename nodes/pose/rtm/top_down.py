@@ -11,13 +11,12 @@ import numpy as np
 from nodes.pose.detector import Detector
 from nodes.pose.found import Found
 from nodes.pose.light import Light
+from nodes.pose.lookout import Lookout
 from nodes.pose.picture import Picture
 from nodes.pose.rtm.boxes import Letterbox, apart, around, crop_matrix, detections
 from nodes.pose.rtm.network import Network
 from nodes.pose.rtm.simcc import decode
 
-# With someone in view but room for more, others are looked for once in so many frames.
-SEARCH_EVERY = 15
 BODY = 17  # all layouts of the family begin with COCO's points
 _SEEN = 0.3  # a point with this score helps to say where the body is in the next picture
 _NEAR = 0.2  # a box whose middle is nearer than this part of its height to someone's holds nobody new
@@ -53,6 +52,7 @@ class _Track:
     handle: int
     box: np.ndarray
     light: Light = field(default_factory=Light)
+    pictures: int = 0  # in how many it was looked for
 
 
 class TopDown:
@@ -64,7 +64,7 @@ class TopDown:
         self._tracks: list[_Track] = []
         self._size = (0, 0)
         self._next_handle = 1
-        self._frame = 0
+        self._lookout = Lookout()
 
     def tune(self, config: Any) -> None:
         self._min_detection, self._min_tracking = config.min_detection, config.min_tracking
@@ -73,16 +73,18 @@ class TopDown:
         size = (picture.width, picture.height)
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
-        if not self._tracks or (len(self._tracks) < self._people and self._frame % SEARCH_EVERY == 0):
+        if self._lookout.is_due(len(self._tracks), self._people, time_ns):
             self._search(picture)
-        self._frame += 1
         people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
+            track.pictures += 1
             one = self._follow(track, picture)
             if one and picture.holds(*one.centre) and not any(_same(one, other) for other in people):
                 people.append(one)
                 kept.append(track)
+            else:
+                self._lookout.lost(track.pictures, time_ns)
         self._tracks = kept
         return people
 
