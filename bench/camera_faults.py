@@ -24,24 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from engine_kit import Engine, end, until  # noqa: E402
-from fault_kit import (  # noqa: E402
-    OF_A_PICTURE,
-    OF_A_SERVER,
-    TRUNCATED,
-    UNPLUGGED,
-    Fault,
-    Outcome,
-    Reel,
-    Screen,
-    Source,
-    device_path,
-    go_through,
-    http_camera,
-    nodes,
-    pipe_camera,
-    rtsp_camera,
-    without_rtsp,
-)
+from fault_kit import OF_A_PICTURE, OF_A_SERVER, TRUNCATED, UNPLUGGED, Fault, Outcome, Screen, go_through, nodes  # noqa: E402
+from fault_sources import Reel, Source, device_path, http_camera, pipe_camera, rtsp_camera, without_rtsp  # noqa: E402
 
 from engine.clock import now_ns  # noqa: E402
 

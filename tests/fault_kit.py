@@ -1,155 +1,24 @@
-"""Breaking real cameras under a real engine: sources in processes of their own, and what the output shows meanwhile."""
+"""Breaking real cameras under a real engine, and what its output shows meanwhile."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import signal
 import statistics
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 from engine_kit import Engine
-from http_camera import number_in, numbered
-from stamped import age_ms
+from fault_sources import Shown, Source
+from http_camera import number_in
 
 from engine.clock import now_ns
 from engine.frame import Flags
 from engine.ring_reader import Policy
 
-HERE = Path(__file__).resolve().parent
-SYSTEM_PYTHON = "/usr/bin/python3"
 FLAGGED = Flags.HELD | Flags.PLACEHOLDER
 NEWEST = 10  # of so many live pictures the latency is the median
-
-
-def without_rtsp() -> str:
-    """Why there can be no RTSP server here; empty where there can."""
-    wanted = "gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    if (
-        shutil.which(SYSTEM_PYTHON) is None
-        or subprocess.run([SYSTEM_PYTHON, "-c", f"import gi; {wanted}"], capture_output=True, timeout=60).returncode
-    ):
-        return "GStreamer's RTSP server is missing: apt-get install python3-gi gir1.2-gst-rtsp-server-1.0"
-    return ""
-
-
-class Shown(NamedTuple):
-    """One picture of an output. stamp: what it holds; None on the card."""
-
-    publish_ns: int
-    capture_ns: int
-    live: bool
-    stamp: int | None
-
-
-class Source:
-    """A camera in a process of its own. address: where it is, from the first start on."""
-
-    def __init__(self, python: str, program: str, where: str, address: str = "{}"):
-        self._python, self._program, self._where, self._address = python, str(HERE / program), where, address
-        self.address = ""
-        self._process: Any = None
-
-    def start(self, **settings: Any) -> None:
-        """Return when pictures can be had."""
-        more = [json.dumps(settings)] if settings else []
-        self._process = subprocess.Popen(
-            [self._python, self._program, self._where, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        said = self._process.stdout.readline().strip()
-        assert said, f"{self._program} did not start"
-        self.address = self._address.format(said)
-        if self._where == "0":  # from now on the same one
-            self._where = said.rpartition(":")[2].partition("/")[0]
-
-    def tell(self, **values: Any) -> None:
-        self._process.stdin.write(json.dumps(values) + "\n")
-        self._process.stdin.flush()
-
-    def freeze(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.communicate()
-        self._process = None
-        if not self._where.isdigit():
-            Path(self._where).unlink(missing_ok=True)  # as the system removes a device that was unplugged
-
-    def restart(self, **settings: Any) -> None:
-        self.kill()
-        self.start(**settings)
-
-    def age_ms(self, shown: Shown) -> float:
-        """How old the picture was when the output showed it."""
-        return age_ms(shown.stamp or 0, shown.publish_ns)
-
-    def made_after(self, shown: Shown, since_ns: int) -> bool:
-        return shown.stamp is not None and age_ms(shown.stamp, since_ns) < 0
-
-
-def http_camera() -> Source:
-    return Source(sys.executable, "http_camera.py", "0")
-
-
-def pipe_camera(path: Path) -> Source:
-    return Source(sys.executable, "http_camera.py", str(path))
-
-
-def rtsp_camera() -> Source:
-    return Source(SYSTEM_PYTHON, "rtsp_server.py", "0", "rtsp://127.0.0.1:{}/video")
-
-
-class Reel(Source):
-    """A video file of the numbers from 1 on; from 1001 on when it was mended. Its pictures do not say when they were
-    made, so they are as old as the engine says."""
-
-    FPS = 25
-
-    def __init__(self, path: Path):
-        self.path, self.address = path, str(path)
-
-    def start(self, **_: Any) -> None:
-        self._write(0, 2 * self.FPS)
-
-    def truncate(self) -> None:
-        """As a copy that broke off leaves it: its head says how long it is, and half of the pictures are missing."""
-        self._write(0, 2 * self.FPS, kept=0.5)
-
-    def mend(self) -> None:
-        self._write(1000, 2 * self.FPS)
-
-    def kill(self) -> None:
-        pass
-
-    def _write(self, start: int, count: int, kept: float = 1.0) -> None:
-        new = self.path.with_name(f"new-{self.path.name}")
-        writer = cv2.VideoWriter(str(new), cv2.VideoWriter.fourcc(*"MJPG"), self.FPS, (320, 240))
-        for number in range(start + 1, start + count + 1):
-            writer.write(numbered(number))
-        writer.release()
-        os.truncate(new, round(new.stat().st_size * kept))
-        new.replace(self.path)
-
-    def age_ms(self, shown: Shown) -> float:
-        return (shown.publish_ns - shown.capture_ns) / 1e6
-
-    def made_after(self, shown: Shown, since_ns: int) -> bool:
-        return shown.stamp is not None and shown.stamp > 1000
 
 
 class Screen:
@@ -248,6 +117,9 @@ OF_A_SERVER = [
 OF_A_PICTURE = [
     Fault("black picture", lambda s: s.tell(mode="black"), lambda s: s.tell(mode="moving"), "black pictures"),
     Fault("frozen picture", lambda s: s.tell(mode="frozen"), lambda s: s.tell(mode="moving"), "the same picture"),
+    Fault(
+        "frozen until opened anew", lambda s: s.tell(mode="hung"), lambda s: s.tell(mode="moving"), "the same picture"
+    ),
     Fault("wrong size", lambda s: s.restart(size=(640, 480)), Source.restart, "640 x 480, no longer"),
     Fault("frame rate × 3", lambda s: s.tell(fps=75), lambda s: s.tell(fps=25), "not 25 as asked; one in 3"),
 ]
@@ -276,8 +148,3 @@ def go_through(screen: Screen, fault: Fault, linger_s: float = 0) -> Outcome:
     screen.until(screen.well)
     outcome = (named_ns - struck_ns) / 1e9, shown, (first.publish_ns - returned_ns) / 1e9, before, screen.latency_ms()
     return Outcome(sentence, *outcome)
-
-
-def device_path() -> Path:
-    """Where a device may appear: the engine takes what is under /dev for one."""
-    return Path("/dev/shm") / f"utsushi-camera-{os.getpid()}"

@@ -39,8 +39,8 @@ def number_in(picture: np.ndarray) -> int:
 class Pictures:
     """A camera's pictures as MJPEG, which go wrong when they are told to.
 
-    mode: "moving" (a new number each time), "frozen", "black" or "silent". number: the newest one sent, as `numbers`
-    gives it; 1, 2, 3, … where that is left out.
+    mode: "moving" (a new number each time), "frozen", "hung" (frozen, and for whoever saw that it stays so), "black" or
+    "silent". number: the newest one sent, as `numbers` gives it; 1, 2, 3, … where that is left out.
     """
 
     def __init__(self, numbers: Callable[[], int] | None = None):
@@ -50,11 +50,13 @@ class Pictures:
 
     def send(self, write: Callable[[bytes], object]) -> None:
         """Until `on` is over, or `write` raises."""
+        number, hung = self.number, False
         while self.on:
+            hung = hung or self.mode == "hung"
+            if self.mode == "moving" and not hung:
+                number = self.number = self._numbers()
             if self.mode != "silent":
-                if self.mode == "moving":
-                    self.number = self._numbers()
-                picture = numbered(self.number, *self.size) * (self.mode != "black")
+                picture = numbered(number, *self.size) * (self.mode != "black")
                 jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
                 head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
                 write(head + jpeg + b"\r\n")

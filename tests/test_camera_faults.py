@@ -14,22 +14,8 @@ from pathlib import Path
 
 import pytest
 from engine_kit import Engine, end, until
-from fault_kit import (
-    OF_A_PICTURE,
-    OF_A_SERVER,
-    TRUNCATED,
-    UNPLUGGED,
-    Fault,
-    Reel,
-    Screen,
-    device_path,
-    go_through,
-    http_camera,
-    nodes,
-    pipe_camera,
-    rtsp_camera,
-    without_rtsp,
-)
+from fault_kit import OF_A_PICTURE, OF_A_SERVER, TRUNCATED, UNPLUGGED, Fault, Screen, go_through, nodes
+from fault_sources import Reel, device_path, http_camera, pipe_camera, rtsp_camera, without_rtsp
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stops processes and makes devices by Linux's means")
 QUICK = "read_timeout: 0.8, frozen_after: 0.6, fps: 25"

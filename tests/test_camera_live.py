@@ -195,12 +195,20 @@ def test_a_camera_is_let_go_when_it_is_lost_and_when_the_node_closes(device, cam
 # --- the watchdog ---
 
 
-def test_watchdog_waits_longer_each_time_and_forgets_at_the_first_new_picture():
-    dog, still = Watchdog("camera 0", 2.0), numbered(5)
-    alarms = [second for second in range(0, 40) if dog.see(still, (320, 240), second * SECOND)]
-    assert alarms == [2, 6, 14, 30] and "camera 0 gives the same picture" in dog.trouble
-    assert not dog.see(numbered(6), (320, 240), 40 * SECOND) and dog.trouble is None
-    assert not dog.see(numbered(6), (320, 240), 41 * SECOND) and dog.see(numbered(6), (320, 240), 42 * SECOND)
+def alarms(dog, picture, seconds):
+    return [second for second in seconds if dog.see(picture, (320, 240), second * SECOND)]
+
+
+def test_watchdog_asks_often_for_a_still_picture_and_forgets_at_the_first_new_one():
+    dog = Watchdog("camera 0", 5.0)
+    assert alarms(dog, numbered(5), range(0, 13)) == [5, 7, 9, 11] and "camera 0 gives the same picture" in dog.trouble
+    assert alarms(dog, numbered(6), [40]) == [] and dog.trouble is None
+    assert alarms(dog, numbered(6), range(41, 48)) == [45, 47]
+
+
+def test_watchdog_asks_ever_less_often_in_the_dark():
+    dog, dark = Watchdog("camera 0", 2.0), np.zeros((240, 320, 3), np.uint8)
+    assert alarms(dog, dark, range(0, 250)) == [2, 6, 14, 30, 62, 122, 182, 242]
 
 
 def test_watchdog_tells_a_black_picture_even_with_noise():

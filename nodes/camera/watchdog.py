@@ -9,7 +9,8 @@ import numpy as np
 GRID = 8  # every 8th pixel of every 8th row: a sensor's noise changes some of them from picture to picture
 BLACK = 24  # no sample brighter than this, of 255 …
 HOT = 1000  # … but for one in so many: a dark sensor has bright spots
-LONGEST_PATIENCE_NS = 60_000_000_000
+STILL_NS = 2_000_000_000  # a picture that stands still may move again only when it is opened anew …
+LONGEST_DARK_NS = 60_000_000_000  # … but a dark room is seen to be lit in any case
 
 Size = tuple[int, int]  # width, height
 
@@ -35,8 +36,8 @@ class Watchdog:
         return self._lifeless or self._resized
 
     def see(self, picture: np.ndarray, size: Size, now_ns: int) -> bool:
-        """Look at a picture, (H, W, 3) uint8, that came in this size. True when it is time to open the source again;
-        less often each time."""
+        """Look at a picture, (H, W, 3) uint8, that came in this size. True when it is time to open the source again: a
+        dark one less often each time."""
         self._measure(size)
         sample = np.ascontiguousarray(picture[::GRID, ::GRID])
         black, last = is_black(sample), self._sum
@@ -51,7 +52,8 @@ class Watchdog:
             if black
             else f"{self._name} gives the same picture again and again. Restart it, or unplug it and plug it in again."
         )
-        self._since_ns, self._patience_ns = now_ns, min(2 * self._patience_ns, LONGEST_PATIENCE_NS)
+        self._since_ns = now_ns
+        self._patience_ns = min(2 * self._patience_ns, LONGEST_DARK_NS) if black else min(self._after_ns, STILL_NS)
         return True
 
     def _measure(self, size: Size) -> None:
