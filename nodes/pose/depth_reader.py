@@ -69,11 +69,13 @@ class DepthReader:
         self._spread[np.arange(1, 1 + self._count), limbs.order] = 1
         self._spread[1 + self._count :, limbs.torso] = _INSIDE
         self._own = np.argsort(limbs.order) + 1  # and back
+        self._starts, self._ends = self._own[limbs.ends].T
 
     def __call__(self, points: np.ndarray, depth: np.ndarray, lens: Lens) -> Reading:
         """points: (P, K, 4) x, y, z in pixels of the depth picture, score. depth: (H, W) uint16, 0 is unknown."""
         limbs = self._limbs
-        points = np.where(np.isfinite(points).all(-1, keepdims=True), points, 0)
+        if not np.isfinite(points).all():
+            points = np.where(np.isfinite(points).all(-1, keepdims=True), points, 0)
         torso_score = points[:, limbs.torso, 3].min(1, keepdims=True)
         points = self._spread @ points
         points[:, 0, 3:] = torso_score
@@ -81,7 +83,7 @@ class DepthReader:
         sight, score = rays(lens, points[..., :2]), points[..., 3]
         focus = (lens.fx + lens.fy) / 2
         lean = points[..., 2] / focus  # a point's own z, as a share of the body's distance
-        size = self._size(sight[:, self._own], score[:, self._own])
+        size = self._size(sight, score)
         layers, known = self._layers(points[..., :2], depth, size * focus, lens.metres)
         body = self._body(layers[0], known, score, size)
         z, measured = self._climb(sight, lean, score, layers, known, body, size)
@@ -110,24 +112,23 @@ class DepthReader:
         bend = nearest * nearest - (1 + (parent * parent).sum(-1)) / square
         scale = np.where(size > 0, np.minimum(np.maximum(body * size, _SIZES[0]), _SIZES[1]), 1)
         reach = (self._limbs.reach * scale[:, None]) ** 2 / square
-        tolerance = np.where(score[:, :up_to] >= _HIDDEN_SCORE, np.inf, _HIDDEN_M)
-        z, measured = np.empty(line.shape[:2]), np.zeros(line.shape[:2], bool)
-        z[:, 0] = body
+        layers = np.where(known, layers, np.inf)
+        z, guesses, measured = np.empty(line.shape[:2]), np.empty(line.shape[:2]), np.zeros(line.shape[:2], bool)
+        z[:, 0] = guesses[:, 0] = body
         for number, level in enumerate(self._limbs.levels):
             on = z[:, parents[level]]
             middle = on * nearest[:, level]
             half = np.sqrt(np.maximum(on * on * bend[:, level] + reach[:, level], 0))
             guess = on + lean_on[:, level] * body[:, None]
-            guess = np.minimum(np.maximum(guess, middle - half), middle + half)
+            guess = guesses[:, level] = np.minimum(np.maximum(guess, middle - half), middle + half)
             found = layers[:, :, level]
-            off = np.abs(found - guess)
             if number == 0:  # what is in front of a torso is none of it; a limb is itself in front of something
-                found = np.where(off[1] < off[0], found[::-1], found)
                 off = np.abs(found - guess)
-            fits = (np.abs(found - middle) <= half + _MARGIN_M) & known[:, level]
+                found = np.where(off[1] < off[0], found[::-1], found)
+            fits = np.abs(found - middle) <= half + _MARGIN_M
             z[:, level] = np.where(fits[0], found[0], np.where(fits[1], found[1], guess))
-            fits &= off <= tolerance[:, level]
             measured[:, level] = fits[0] | fits[1]
+        measured &= (score[:, :up_to] >= _HIDDEN_SCORE) | (np.abs(z - guesses) <= _HIDDEN_M)
         return z, measured
 
     def _size(self, sight: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -136,7 +137,7 @@ class DepthReader:
         Bones that point towards the camera look short, so the longest count; a single point gone astray makes two
         long ones, so the third longest does.
         """
-        start, end = self._limbs.ends.T
+        start, end = self._starts, self._ends
         looks = np.sqrt(((sight[:, start] - sight[:, end]) ** 2).sum(-1)) / self._limbs.lengths
         looks *= np.minimum(score[:, start], score[:, end]) >= _HIDDEN_SCORE
         looks.sort(-1)
@@ -149,14 +150,11 @@ class DepthReader:
         """The middles of the near layer and of what is behind it, (2, P, N) metres, and where there is one, (P, N)."""
         height, width = depth.shape
         radius = np.minimum(np.maximum(WINDOW_M * scale, 1), _MOST_PX)[:, None, None]
-        x, y = (
-            np.rint(np.minimum(np.maximum(places[..., axis, None], -1e6), 1e6) + _GRID[:, axis] * radius).astype(
-                np.intp
-            )
-            for axis in (0, 1)
-        )
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        samples = depth.take(np.where(inside, y * width + x, 0)) * inside
+        places = np.minimum(np.maximum(places[..., None], -1e6), 1e6)
+        # Seen without a sign, what lies left of the picture or above it is far beyond the other end.
+        x, y = (np.rint(places[:, :, n] + _GRID[:, n] * radius).astype(np.intp).view(np.uintp) for n in (0, 1))
+        inside = (x < width) & (y < height)
+        samples = depth.take(np.where(inside, y * width + x, 0).view(np.intp)) * inside
         samples[samples == 0] = _NOTHING
         samples.sort(-1)
         known = np.count_nonzero(samples != _NOTHING, axis=-1)
