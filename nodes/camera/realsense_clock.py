@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.clock import now_ns, wall_ns
 
 OLDEST_NS = 500_000_000  # a picture that would be older than that on arrival was stamped by another clock
-JUMP_NS = 1_000_000_000  # the clock was set, the camera restarted, or a recording began anew
+JUMP_NS = 500_000_000  # the clock was set, the camera restarted, or a recording began anew
 DRIFT = 10_000  # two quartzes part by less than one in that
 
 

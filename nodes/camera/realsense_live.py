@@ -12,7 +12,7 @@ from nodes.camera.realsense_clock import DeviceClock
 from nodes.camera.realsense_connection import Connection, Pair, StartFailed
 from nodes.camera.realsense_modes import Wanted, picture_stream, request
 from nodes.camera.realsense_options import set_options
-from nodes.camera.realsense_recording import DiskGuard, new_file
+from nodes.camera.realsense_recording import Take
 
 LOOK_AFTER_S = 0.5  # of silence: is it still there?
 
@@ -35,9 +35,9 @@ class CameraConnection(Connection):
         device, wanted = sdk.find(context, settings.serial), settings.wanted
         name = sdk.name_of(device)
         pipeline, config, compromise = request(rs, context, device, wanted)
-        self._guard = DiskGuard(new_file(settings.record)) if settings.record else None
-        if self._guard:
-            config.enable_record_to_file(str(self._guard.path))
+        self._take = Take(settings.record) if settings.record else None
+        if self._take:
+            config.enable_record_to_file(str(self._take.path))
         try:
             profile = pipeline.start(config)
         except RuntimeError as error:
@@ -45,11 +45,8 @@ class CameraConnection(Connection):
                 f"{name} cannot be started ({error}). Close what else uses it, or unplug it and plug it in again."
             ) from None
         super().__init__(rs, pipeline, profile, name, wanted.depth, wanted.infrared)
-        self._context, self._serial, self._patience_s = (
-            context,
-            sdk.info(device, "serial_number"),
-            settings.silent_after,
-        )
+        self._context, self._serial = context, sdk.info(device, "serial_number")
+        self._patience_s = settings.silent_after
         self._clock = DeviceClock(wall=True)
         self._on_wall = (rs.timestamp_domain.global_time, rs.timestamp_domain.system_time)
         usb = sdk.usb_remark(device)
@@ -63,11 +60,18 @@ class CameraConnection(Connection):
             raise
 
     def next(self, wait_s: float) -> Pair | None:
-        if self._guard and self._guard.full():
-            self._profile.get_device().as_recorder().pause()
-            self.remark = f"Recording to {self._guard.path} has stopped: less than 2 GB are free. Delete something."
-            self._guard = None
-        return super().next(wait_s)
+        pair = super().next(wait_s)
+        if self._take and pair:
+            self._take.worth = True
+            if self._take.out_of_room():
+                self._profile.get_device().as_recorder().pause()
+                self.remark = f"{self._take.path} is no longer recorded: less than 2 GB are free. Delete something."
+        return pair
+
+    def stop(self) -> None:
+        super().stop()
+        if self._take:
+            self._take.close()
 
     def silent(self, seconds: float) -> str:
         if seconds < LOOK_AFTER_S:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import BadInput
@@ -59,16 +60,22 @@ def has_room(folder: Path) -> bool:
         return False
 
 
-class DiskGuard:
-    """Looks once a second whether a recording still has room."""
+class Take:
+    """A file that is being recorded. record: see `new_file`. worth: it holds something; else it is taken away."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self._next_s = 0.0
+    def __init__(self, record: Path):
+        self.path, self.worth = new_file(record), False
+        self._look_s = 0.0
 
-    def full(self) -> bool:
-        now = time.monotonic()
-        if now < self._next_s:
+    def out_of_room(self) -> bool:
+        """Looks once a second."""
+        if time.monotonic() < self._look_s:
             return False
-        self._next_s = now + LOOK_S
+        self._look_s = time.monotonic() + LOOK_S
         return not has_room(self.path.parent)
+
+    def close(self) -> None:
+        """After the SDK has let go of it."""
+        if not self.worth:
+            with suppress(OSError):
+                self.path.unlink()

@@ -40,24 +40,26 @@ def name_of(device: Any) -> str:
     return f"{info(device, 'name') or 'The RealSense camera'} ({info(device, 'serial_number') or 'without a number'})"
 
 
+def devices(context: Any) -> list[Any]:
+    """All RealSense cameras; under some systems the SDK lists ordinary webcams too. At once, and silently."""
+    return [one for one in context.query_devices() if not info(one, "name").startswith("Platform Camera")]
+
+
 def find(context: Any, serial: str) -> Any:
     """The camera of this serial number, or any if that is "". Raises BadInput at once where it is not connected.
 
     A pipeline that is started without a camera blocks the whole process for 15 s.
     """
-    devices = [device for device in context.query_devices() if not _is_platform_camera(device)]
-    for device in devices:
+    found = devices(context)
+    for device in found:
         if serial in ("", info(device, "serial_number")):
             return device
-    if not devices:
+    if not found:
         raise BadInput("No RealSense camera is connected. Plug it into a USB 3 port, with the cable that came with it.")
-    others = ", ".join(name_of(device) for device in devices)
-    raise BadInput(f"The RealSense camera {serial} is not connected; there is {others}. Plug it in, or check `serial`.")
-
-
-def _is_platform_camera(device: Any) -> bool:
-    """An ordinary webcam, which the SDK lists too under some systems."""
-    return info(device, "name").startswith("Platform Camera")
+    others = ", ".join(name_of(device) for device in found)
+    raise BadInput(
+        f"The RealSense camera {serial} is not connected; there are: {others}. Plug it in, or check `serial`."
+    )
 
 
 def usb_remark(device: Any) -> str:
