@@ -16,6 +16,7 @@ from rtm_kit import camera, figure, halves, picture, simcc, spot_of
 
 from nodes.layouts import BLAZEPOSE_33, COCO_17, COCO_WHOLEBODY_133, HALPE_26
 from nodes.pose.rtm.manifest import LAYOUTS
+from nodes.pose.rtm.network import Network
 from nodes.pose.rtmpose import RtmPose
 from nodes.poses_file import PosesFile
 
@@ -161,6 +162,19 @@ def test_rtmo_keeps_whom_it_has_and_else_takes_the_surest(tmp_path: Path) -> Non
     for pixels, whose in ((dim | bright, 520), (dim, 120), (dim | bright, 120), (bright, 520), (dim | bright, 520)):
         (one,) = rtmo._estimator.step(rtmo._picture(camera(pixels), level=False), 1)
         assert one.centre[0] == pytest.approx(whose, abs=2)
+
+
+def test_a_network_that_answers_no_numbers_finds_nobody_until_it_does_again(
+    tmp_path: Path, node: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_pass = make(RtmPose, model=str(halves(tmp_path / "rtmo.onnx", "rtmo")), **AS_MEASURED)
+    seen, healthy = picture(figure(160, 240)), Network._run
+    for estimator in (node(), one_pass):
+        assert run(estimator, seen)[0].shape[0] == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(Network, "_run", lambda self: [answer * np.nan for answer in healthy(self)])
+            assert [one.shape[0] for one in run(estimator, seen, seen)] == [0, 0]
+        assert run(estimator, seen)[0].shape[0] == 1
 
 
 # --- whole bodies ---

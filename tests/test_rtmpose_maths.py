@@ -53,6 +53,14 @@ def test_scores_stay_within_0_and_1() -> None:
     assert score.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_answers_that_are_no_numbers_give_points_that_are(bad: float) -> None:
+    across, down = bumps(40, 60, 80), bumps(20, 30, 40)
+    across[0, 50], down[1], across[2, 3:6] = bad, bad, bad
+    xy, score = decode(across, down, split=2)
+    assert np.isfinite(xy).all() and np.isfinite(score).all()
+
+
 # --- crops ---
 
 

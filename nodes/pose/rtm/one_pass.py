@@ -34,6 +34,7 @@ class OnePass:
 
     def step(self, picture: Picture, time_ns: int) -> list[Found]:
         found, points = self._network(self._letterbox(picture))
+        found = np.where(np.isfinite(points).all((1, 2))[:, None], found, 0)  # a card may answer what is no number
         people: list[Found] = []
         for index in apart(found[:, :4], found[:, 4], self._min_detection):
             low, high = self._letterbox.back(found[index, :4].reshape(2, 2))
