@@ -25,6 +25,9 @@ _LANDMARKS, _PRESENCE, _HEAT = (1, 195), (1, 1), (1, 64, 64, 39)
 _WORLD, _BODY = (1, 117), (1, 256, 256, 1)
 _WINDOW = np.arange(-3, 4)  # a 7 × 7 neighbourhood of the heat map
 _MIN_HEAT = 0.5
+# The network counts from the edge of the crop's first pixel, OpenCV from its middle. MediaPipe does not heed that, as a
+# mirrored picture shows: its points are not mirrored ones, but lie a part of a pixel of the crop to the right.
+_MIDDLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Landmarker:
         np.multiply(picture.crop(matrix, INPUT, light, self._fine), np.float32(1 / 255), out=self._input[0])
         raw, presence, heat, *more = self._model(self._input, *self._outputs)
         landmarks = raw.reshape(_ALL, 5).astype(np.float64)  # x, y, z in pixels of the crop; visibility, presence
-        xy = refine(landmarks[:, :2] / INPUT, heat) * INPUT @ matrix[:, :2].T + matrix[:, 2]
+        in_crop = refine(landmarks[:, :2] / INPUT, heat) * INPUT - _MIDDLE
+        xy = in_crop @ matrix[:, :2].T + matrix[:, 2]
         z = landmarks[:, 2] * (roi.size / INPUT)
         visible, present = sigmoid(landmarks[:POINTS, 3:]).T
         return Landmarks(
