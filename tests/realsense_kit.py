@@ -9,6 +9,7 @@ numbers. Skips the test where pyrealsense2 cannot be imported.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ import numpy as np
 import pytest
 
 from engine.frame import Lens
+from nodes.camera import realsense_sdk as sdk
 
 rs = pytest.importorskip("pyrealsense2", reason="there is no pyrealsense2 here: pip install pyrealsense2")
 
-SIZE, FPS = (640, 480), 30
+SIZE, SMALL, FPS = (640, 480), (320, 240), 30
 METRES = 0.001  # per depth unit
 T0_MS = 1e6  # time stamp of frame 0
 SERIAL = "000000000001"
@@ -130,8 +132,10 @@ class SoftCamera:
         place.rotation, place.translation = [1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0], [baseline, 0.0, 0.0]
         self._streams[one][1].register_extrinsics_to(self._streams[other][1], place)
 
-    def show(self, k: int, late_ms: float = 0.0, without: tuple[str, ...] = ()) -> None:
-        """Give the frames number k. late_ms: by how much the depth is late. without: streams that lose theirs."""
+    def show(self, k: int, late_ms: float = 0.0, without: tuple[str, ...] = (), stamp_ms: float | None = None) -> None:
+        """Give the frames number k. late_ms: by how much the depth is late. without: streams that lose theirs.
+        stamp_ms: left out: T0_MS + k * 1000 / fps."""
+        stamp_ms = T0_MS + k * 1000 / self.fps if stamp_ms is None else stamp_ms
         bgr, depth = self.scene(k)
         pictures = {"depth": depth, "colour": bgr[..., ::-1], "infrared": grey(bgr)}
         for name, (sensor, profile, bytes_each) in self._streams.items():
@@ -139,13 +143,69 @@ class SoftCamera:
                 continue
             frame, pixels = rs.software_video_frame(), np.ascontiguousarray(pictures[name])
             frame.pixels, frame.bpp, frame.stride = pixels, bytes_each, self.size[0] * bytes_each
-            frame.timestamp = T0_MS + k * 1000 / self.fps + (late_ms if name == "depth" else 0)
+            frame.timestamp = stamp_ms + (late_ms if name == "depth" else 0)
             frame.domain, frame.frame_number = rs.timestamp_domain.hardware_clock, k + 1
             frame.profile = profile.as_video_stream_profile()
             if name == "depth":
                 frame.depth_units = self.metres
             self._kept = [*self._kept[-200:], (frame, pixels)]
             sensor.on_video_frame(frame)
+
+
+class Socket:
+    """Where a camera can be plugged in and out: a context of the SDK. Ask for the fixture `socket`.
+
+    plugged: set it to False, and the SDK's list has no camera. faulty: streams that give nothing.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.context = rs.context()
+        self.plugged, self.faulty, self.resets = True, (), 0
+        self.camera: SoftCamera | None = None
+        self._kept: list[Any] = []  # the context has weak references only
+        self._on = True
+        self.context.set_devices_changed_callback(lambda event: self._kept.append(event.get_new_devices()))
+        monkeypatch.setattr(sdk, "new_context", lambda: self.context)
+        monkeypatch.setattr(sdk, "devices", lambda context: list(context.query_devices()) if self.plugged else [])
+        threading.Thread(target=self._film, daemon=True).start()
+
+    def plug(self, camera: SoftCamera) -> SoftCamera:
+        """From now on the camera films, at its rate, with the time of now as its stamps."""
+        camera.device.add_to(self.context)
+        while not len(self.context.query_devices()):
+            time.sleep(0.001)
+        self.camera = camera
+        return camera
+
+    def _film(self) -> None:
+        k = 0
+        while self._on:
+            if self.camera is not None and self.plugged:
+                self.camera.show(k, without=self.faulty, stamp_ms=time.perf_counter_ns() / 1e6)
+                k += 1
+            time.sleep(1 / 30)
+
+    def close(self) -> None:
+        self._on = False
+
+
+@pytest.fixture(name="socket")
+def socket_fixture(monkeypatch: pytest.MonkeyPatch):
+    socket = Socket(monkeypatch)
+    yield socket
+    socket.close()
+
+
+@pytest.fixture(name="made", scope="session")
+def made_fixture(tmp_path_factory: pytest.TempPathFactory):
+    """A recording of the disc: 20 pictures with depths and infrared, all from one place."""
+    return make_recording(tmp_path_factory.mktemp("realsense") / "disc.db3", 20, infrared=True)
+
+
+def quick(k: int, size: tuple[int, int] = SMALL) -> tuple[np.ndarray, np.ndarray]:
+    """A scene that costs nothing: grey, and as far as its number says."""
+    width, height = size
+    return np.full((height, width, 3), k % 200, np.uint8), np.full((height, width), 1000 + k, np.uint16)
 
 
 def grey(bgr: np.ndarray) -> np.ndarray:

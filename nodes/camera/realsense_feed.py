@@ -105,6 +105,9 @@ class Feed:
     def _one_connection(self) -> None:
         connection = self._bounded(START_S, "it starts the camera", self._connect)
         before, self._since_ns = self.mismatched, now_ns()
+        if connection.lasting:
+            self._came = True
+            self._report(None)
         self._fruitless += 1
         try:
             while not self._stopping and self._take(connection):
