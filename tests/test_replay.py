@@ -23,6 +23,8 @@ pytest.importorskip("lz4", reason="recording frames needs the optional package l
 
 from recording_kit import PERIOD, SECOND, assert_same, depth, keypoints, picture, read, write
 
+from nodes.recording.message import unpack
+
 ORIGINALS = {"image": picture, "depth": depth, "kp": keypoints}
 KEPT = ("pixel_format", "row_order", "canvas", "ids", "lens", "flags")
 ROOT = Path(__file__).parent.parent
@@ -148,6 +150,32 @@ def test_live_what_is_damaged_is_left_out_and_said(take: Path, clock: SimpleName
     assert "is not as it was written" in node.complaints[0] and len(node.complaints) == 1
     with pytest.raises(BadInput, match="is damaged"):
         play(make(Replay, offline=True, path=str(take)))
+
+
+def test_a_part_is_played_without_reading_what_comes_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for first in (1, 101):
+        frames = [
+            pair for seq in range(first, first + 100) for pair in (("image", picture(seq)), ("depth", depth(seq)))
+        ]
+        write(tmp_path / f"{first:03}.mcap", frames)
+    node = make(Replay, offline=True, path=str(tmp_path), start=2.5, seconds=2)
+    unpacked = []
+    monkeypatch.setattr("nodes.recording.reader.unpack", lambda packed: unpacked.append(1) or unpack(packed))
+    play(node)
+    wanted = [seq for seq in range(1, 201) if 2.5 <= (picture(seq).capture_ns - picture(1).capture_ns) / SECOND < 4.5]
+    for name in ("image", "depth"):
+        assert [frame.capture_ns for frame in node.outs[name].frames] == [picture(seq).capture_ns for seq in wanted]
+    assert len(wanted) == 60 and wanted[0] < 101 < wanted[-1] and len(unpacked) < 2 * 60 + 30
+    with pytest.raises(BadInput, match=r"ends after 6\.6 s, which is before start: 7"):
+        make(Replay, path=str(tmp_path), start=7.0)
+
+
+def test_times_that_cannot_be_break_nothing(tmp_path: Path, clock: SimpleNamespace) -> None:
+    far = (1 << 62) - 1
+    times = [(0, 0), (far, 5), (5, far), (7, 7)]
+    frames = [("image", picture(seq, capture_ns=a, publish_ns=b)) for seq, (a, b) in enumerate(times, 1)]
+    node = play(make(Replay, path=str(write(tmp_path / "f.mcap", frames)), speed=0.01), steps=500)
+    assert len(node.shown) >= 2 and not node.complaints
 
 
 def test_flags_are_kept(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from engine.clock import now_ns, wall_ns
 from engine.frame import Frame
+from engine.layout import MOST
 from engine.node import Node, NodeConfig, Port
 from nodes.recording.needed import needed
 
@@ -37,6 +38,10 @@ class Replay(Node):
             min_length=1, description="a file of frames, a folder of such files, or a pattern such as show_*.mcap"
         )
         loop: bool = Field(False, description="play it again and again; an offline run plays it once")
+        start: float = Field(0.0, ge=0, le=1e6, description="seconds of the recording to leave out at its beginning")
+        seconds: float | None = Field(
+            None, gt=0, le=1e6, description="how many seconds of it to play; left out: to its end"
+        )
         speed: float = Field(1.0, gt=0, le=100, description="2 is twice as fast; an offline run is as fast as it can")
 
     @classmethod
@@ -48,13 +53,13 @@ class Replay(Node):
         needed()
         from nodes.recording.series import Series
 
-        return Series(Path(config.path))
+        return Series(Path(config.path), config.start, config.seconds)
 
     def setup(self) -> None:
         self.series = self._series(self.config)
         for path in self.series.cut_off:
             self.log.warning("%s was never completed; it is played as far as it goes.", path)
-        if self.offline:
+        if self.offline and not self.config.start and not self.config.seconds:
             self.expect(self.series.frames[next(iter(self.outs))])
         self.damaged = 0
         self.begin()
@@ -116,7 +121,8 @@ class Replay(Node):
 
     def now(self, then_ns: int) -> int:
         """A time of the recording, by the clock of now."""
-        return self.began_ns + round((then_ns - self.first_ns) / self.config.speed)
+        moment_ns = self.began_ns + round((then_ns - self.first_ns) / self.config.speed)
+        return min(max(moment_ns, 0), MOST)  # a file may say anything
 
     def captured(self, frame: Frame) -> int:
         """Now; the same for all frames of one moment, also where playback stalled among them."""

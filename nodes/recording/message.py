@@ -130,7 +130,7 @@ def unpack(packed: bytes) -> Frame:
         raise ValueError(f"there is no pixel format {found.pixel_format[:20]!r} or row order {found.row_order[:20]!r}")
     if len(found.ids) > layout.MAX_PEOPLE or len(found.sources) > layout.MAX_SOURCES:
         raise ValueError("it names more people or sources than a frame can")
-    if any(getattr(found, count) >= layout.MOST for count in COUNTS) or found.flags > 0xFFFF:
+    if any(not 0 <= getattr(found, count) < layout.MOST for count in COUNTS) or found.flags > 0xFFFF:
         raise ValueError("it has a number that nobody counts to")
     return Frame(
         np.frombuffer(found.data, dtype).reshape(shape), found.seq, found.epoch, found.ordinal, found.capture_ns,

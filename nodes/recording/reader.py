@@ -21,6 +21,7 @@ from nodes.recording.message import unpack
 from nodes.recording.streams import place, port, usable, wall_ns
 
 MESSAGE_LEAST = 31  # bytes
+FIRST, LAST = -(1 << 62), 1 << 62  # no time is outside
 CHUNKS_KEPT = 2  # unpacked: streams that share a chunk read it soon after one another
 
 
@@ -68,25 +69,37 @@ class Recording:
         if not self._index.channels:
             raise Damaged("there is no whole frame in it")
 
-    def frames(self, name: str, damaged: Callable[[str], None] | None = None) -> Iterator[Frame]:
+    def frames(
+        self, name: str, damaged: Callable[[str], None] | None = None, since_ns: int = FIRST, until_ns: int = LAST
+    ) -> Iterator[Frame]:
         """The frames of one stream in order, their arrays read-only.
 
         damaged: told a sentence for each part that cannot be read, and the frames go on after it; without it such a
-        part raises BadInput.
+        part raises BadInput. since_ns, until_ns: only frames captured since the one and before the other.
         """
         wanted = self.streams[name].number
+        part = since_ns > FIRST or until_ns < LAST
         for position, channels in self._index.chunks:
             if wanted not in channels:
                 continue
             with self._sentence():
                 try:
+                    if part and not self._reaches(position, wanted, since_ns, until_ns):
+                        continue
                     for record in self._chunk(position):
                         if isinstance(record, Message) and record.channel_id == wanted:
-                            yield self._frame(record)
+                            frame = self._frame(record)
+                            if since_ns <= frame.capture_ns < until_ns:
+                                yield frame
                 except Damaged as error:
                     if damaged is None:
                         raise
                     damaged(f"{self.path} is damaged: {error}.")
+
+    def _reaches(self, position: int, channel: int, since_ns: int, until_ns: int) -> bool:
+        """By its index: has the chunk a frame of that time? So that what comes before a part is not unpacked."""
+        times = self._records.captures(position, channel) - self.wall_ns
+        return bool(((times >= since_ns) & (times < until_ns)).any())
 
     def captures(self, name: str) -> np.ndarray:
         """When each frame of a stream was captured, in ns by the wall's clock: int64. Raises BadInput."""

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.errors import BadInput
 from engine.frame import Frame
 from engine.node import Port
-from nodes.recording.reader import Recording
+from nodes.recording.reader import FIRST, LAST, Recording
 
 SUFFIX = ".mcap"
 PAUSE_NS = 2_000_000_000  # between two files; a longer one is left out
@@ -18,13 +19,26 @@ PERIOD_NS = 33_333_333  # which is put in its place
 SAME_CLOCK_NS = 60_000_000_000  # by how much the wall's clock may be set while the frames' clock goes on
 
 
-class Series:
-    """ports: what each stream is, by its name, in the order of the recorder's inputs. frames: how many each has.
+class Span(NamedTuple):
+    """One file. shift: what is added to its times, so that the files follow one another on one clock; mostly nothing.
 
-    cut_off: the files that were not completed. Raises BadInput where there is no file, or one is no recording.
+    start_ns, end_ns: its first and last capture, on that clock.
     """
 
-    def __init__(self, path: Path):
+    path: Path
+    shift: int
+    start_ns: int
+    end_ns: int
+
+
+class Series:
+    """start, seconds: of the recording, only that part. Raises BadInput where there is no file or one is no recording.
+
+    ports: what each stream is, by its name, in the order of the recorder's inputs. frames: how many each has in the
+    whole recording. cut_off: the files that were not completed.
+    """
+
+    def __init__(self, path: Path, start: float = 0, seconds: float | None = None):
         self.ports: dict[str, Port] = {}
         self.frames: Counter[str] = Counter()
         self.cut_off: list[Path] = []
@@ -38,34 +52,42 @@ class Series:
                 self.frames[stream.name] += stream.frames
             if not recording.whole:
                 self.cut_off.append(recording.path)
-        self._shifts = _shifts(sorted(found, key=lambda one: (one.start_ns, one.path)))
+        self._spans = _spans(sorted(found, key=lambda one: (one.start_ns, one.path)))
+        first_ns, last_ns = self._spans[0].start_ns, max(span.end_ns for span in self._spans)
+        if first_ns + start * 1e9 > last_ns:
+            length = (last_ns - first_ns) / 1e9
+            raise BadInput(f"{path} ends after {length:.1f} s, which is before start: {start:g}. Begin earlier.")
+        self._since_ns = first_ns + round(start * 1e9) if start else FIRST
+        self._until_ns = first_ns + round((start + seconds) * 1e9) if seconds else LAST
 
     def read(self, name: str, damaged: Callable[[str], None] | None = None) -> Iterator[Frame]:
         """The frames of one stream through all files; `damaged` is `Recording.frames`'s. Raises BadInput."""
-        for path, shift in self._shifts.items():
+        for path, shift, start_ns, end_ns in self._spans:
+            if end_ns < self._since_ns or start_ns >= self._until_ns:
+                continue
             recording = Recording(path)
             try:
                 if name in recording.streams:
-                    for frame in recording.frames(name, damaged):
+                    for frame in recording.frames(name, damaged, self._since_ns - shift, self._until_ns - shift):
                         yield _shifted(frame, shift)
             finally:
                 recording.close()
 
 
-def _shifts(recordings: list[Recording]) -> dict[Path, int]:
-    """What to add to the times in each file, so that one follows the other on one clock: mostly nothing."""
-    shifts: dict[Path, int] = {}
+def _spans(recordings: list[Recording]) -> list[Span]:
+    spans: list[Span] = []
     shift, before = 0, recordings[0]
     for one in recordings:
         pause = one.start_ns - before.end_ns  # by the wall
         if abs(one.wall_ns - before.wall_ns) < SAME_CLOCK_NS:
             pause -= one.wall_ns - before.wall_ns
-        if one is not before:
-            ended_ns = before.end_ns - before.wall_ns + shift
+        started_ns, ended_ns = one.start_ns - one.wall_ns, one.end_ns - one.wall_ns
+        if spans:
             follows = abs(pause) <= PAUSE_NS  # a slow stream's frame may be older than what was recorded before it
-            shift = ended_ns + (pause if follows else PERIOD_NS) - (one.start_ns - one.wall_ns)
-        shifts[one.path], before = shift, one
-    return shifts
+            shift = spans[-1].end_ns + (pause if follows else PERIOD_NS) - started_ns
+        spans.append(Span(one.path, shift, started_ns + shift, ended_ns + shift))
+        before = one
+    return spans
 
 
 def _shifted(frame: Frame, shift: int) -> Frame:
