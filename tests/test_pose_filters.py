@@ -117,4 +117,4 @@ def test_no_filter_is_no_filter() -> None:
 def test_the_filters_take_any_shape() -> None:
     for follow in (OneEuro(0.05, 80), Kalman(1, 0.01)):
         for i in range(3):
-            assert follow(np.ones((2, 5)), i * TICK, SIZE) == pytest.approx(np.ones((2, 5)))  # type: ignore[operator]
+            assert follow(np.ones((2, 5)), i * TICK, SIZE) == pytest.approx(np.ones((2, 5)))

@@ -9,7 +9,8 @@ import pytest
 
 from nodes.pose.blazepose import BlazePose
 from nodes.pose.landmarker import Landmarks
-from nodes.pose.lookout import PERSON_AFTER, SEARCH_AGAIN_EVERY, SEARCH_AGAIN_NS, SEARCH_EVERY
+from nodes.pose.lookout import SEARCH_EVERY, SEARCH_LOST_EVERY, views
+from nodes.pose.picture import Part
 from nodes.pose.roi import Roi
 from nodes.pose.tracker import Tracker
 
@@ -25,16 +26,20 @@ class Stage:
     def __init__(self) -> None:
         self.people: list[float] = []
         self.hidden: list[float] = []  # from the detector
-        self.statues: list[float] = []  # the detector takes them for people
         self.border = math.inf  # of the region in which people count
         self.searches = 0
+        self.looked: list[Part] = []  # the parts that the detector looked at
+        self.part: Part = (0, 0, self.width, self.height)
+        self.expected: list[tuple[float, float, float]] = []
         self.time_ns = 0
 
     def detect(self, picture: Stage, most: int, min_score: float) -> list[Roi]:
         self.searches += 1
-        return [Roi(x, 250, SIZE, 0) for x in self.people + self.statues if min_score <= 0.6 and x not in self.hidden][
-            :most
-        ]
+        return [Roi(x, 250, SIZE, 0) for x in self.people if min_score <= 0.6 and x not in self.hidden][:most]
+
+    def narrowed(self, part: Part) -> Stage:
+        self.looked.append(part)
+        return self
 
     def holds(self, x: float, y: float) -> bool:
         return x < self.border
@@ -111,29 +116,44 @@ def test_the_detector_looks_now_and_then_while_there_is_room(stage: Stage) -> No
     assert stage.searches == 2
 
 
-def test_the_detector_looks_at_once_and_often_after_someone_was_lost(stage: Stage) -> None:
+def test_the_detector_looks_at_once_and_often_while_someone_is_expected_back(stage: Stage) -> None:
     tracker = tracker_on(stage, 2)
-    for _ in range(PERSON_AFTER):
+    for _ in range(SEARCH_LOST_EVERY):
         stage.step(tracker, 100, 500)
-    assert stage.step(tracker, 100) == {1: 100}
-    assert stage.searches == 1
-    assert stage.step(tracker, 100, 500) == {1: 100, 3: 500}
     stage.step(tracker, 100)
-    before = stage.searches
-    for _ in range(SEARCH_AGAIN_NS // TICK):
+    assert stage.searches == 1
+    stage.expected = [(520.0, 250.0, SIZE)]
+    assert stage.step(tracker, 100, 520) == {1: 100, 3: 520}
+    for _ in range(10 * SEARCH_LOST_EVERY):
         stage.step(tracker, 100)
-    assert stage.searches - before == pytest.approx(SEARCH_AGAIN_NS / TICK / SEARCH_AGAIN_EVERY, abs=2)
-    before = stage.searches
-    for _ in range(2 * SEARCH_EVERY):
-        stage.step(tracker, 100)
-    assert stage.searches - before == 2
+    assert stage.searches == 2 + 10
 
 
-def test_what_only_the_detector_takes_for_a_person_is_not_looked_for_often(stage: Stage) -> None:
-    tracker, stage.statues = tracker_on(stage, 2), [500]
-    for _ in range(4 * SEARCH_EVERY):
-        assert stage.step(tracker, 100) == {1: 100}
-    assert stage.searches == 4
+def test_half_of_the_looks_go_to_those_who_are_expected_back(stage: Stage) -> None:
+    tracker, stage.expected = tracker_on(stage, 2), [(300.0, 200.0, 100.0), (700.0, 200.0, 50.0)]
+    for _ in range(8):
+        stage.step(tracker)
+    around, other = (240, 140, 120, 120), (670, 170, 60, 60)
+    whole, squares = stage.looked[0], stage.looked[2:7:2]
+    assert stage.looked[1::2] == [around, other, around, other]
+    assert whole == (0, 0, 1000, 500) and squares == [(0, 0, 500, 500), (250, 0, 500, 500), (500, 0, 500, 500)]
+
+
+@pytest.mark.parametrize(
+    ("part", "squares"),
+    [
+        ((0, 0, 1280, 720), [(0, 0, 720, 720), (280, 0, 720, 720), (560, 0, 720, 720)]),
+        ((10, 20, 480, 640), [(10, 20, 480, 480), (10, 180, 480, 480)]),
+        ((0, 0, 540, 640), []),
+        ((0, 0, 300, 300), []),
+    ],
+)
+def test_a_wide_picture_is_looked_at_in_squares_too(part: Part, squares: list[Part]) -> None:
+    assert views(part) == [part, *squares]
+
+
+def test_a_very_wide_picture_is_looked_at_in_no_more_than_a_few_squares() -> None:
+    assert len(views((0, 0, 3000, 2))) == 9 and len(views((0, 0, 2, 3000))) == 9
 
 
 def test_the_detector_looks_at_every_frame_of_an_empty_room(stage: Stage) -> None:

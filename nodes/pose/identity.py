@@ -96,6 +96,12 @@ class Identity:
         self._next_id = 1
         self._time_ns: int | None = None
 
+    def place(self, body: Body, time_ns: int) -> tuple[float, float]:
+        """Where a body is expected at a time, x, y in pixels."""
+        passed = 0.0 if self._time_ns is None else max(0, time_ns - self._time_ns) / 1e9
+        x, y = body.place + passed * body.velocity
+        return float(x), float(y)
+
     def forget(self) -> None:
         """Everyone: whoever is found next is new."""
         self.bodies = []

@@ -1,33 +1,60 @@
-"""When a detector looks for people whom nobody follows yet."""
+"""When and where a detector looks for people whom nobody follows yet.
+
+A detector sees its picture shrunk to a small square, and in a wide picture people become too small for it. So it looks
+at the whole and at square parts of it in turn, and at the places where someone who was lost is expected.
+"""
 
 from __future__ import annotations
 
-# With someone in view but room for more, the detector looks for others once in so many pictures: it costs as much
-# as another person. With nobody in view it looks at every picture.
-SEARCH_EVERY = 15
-# Someone was lost: perhaps another walks in front of them. The detector looks at once, and more often for a while.
-# That is not for those whom only the detector took for people.
-SEARCH_AGAIN_EVERY, SEARCH_AGAIN_NS = 3, 2_000_000_000
-PERSON_AFTER = 5  # pictures
+import math
+
+from nodes.pose.picture import Part, Picture
+
+# With someone in view but room for more, the detector looks once in so many pictures: it costs as much as another
+# person. With nobody in view it looks at every picture.
+SEARCH_EVERY = 10
+SEARCH_LOST_EVERY = 3  # while someone who was lost may come back
+_WIDE = 1.25  # a picture whose long side is so much longer than the short one is looked at in parts, too
+_MOST = 8  # parts
+_AROUND = 1.2  # sizes of the lost body
 
 
 class Lookout:
     def __init__(self) -> None:
-        self._since_search = 0  # pictures
-        self._lost_ns: int | None = None  # when someone was lost
+        self._since_look = SEARCH_EVERY  # pictures
+        self._looks = 0
 
-    def is_due(self, followed: int, most: int, time_ns: int) -> bool:
-        """Whether to look in this picture, taken at `time_ns`, where `followed` people of `most` are known. Asked once
-        for each picture."""
-        self._since_search += 1
-        lately = self._lost_ns is not None and 0 <= time_ns - self._lost_ns <= SEARCH_AGAIN_NS
-        every = SEARCH_AGAIN_EVERY if lately else SEARCH_EVERY
-        due = not followed or (followed < most and self._since_search >= every)
-        if due:
-            self._since_search = 0
-        return due
+    def look(self, picture: Picture, followed: int, most: int) -> Picture | None:
+        """What of this picture a detector is to look at, where `followed` people of `most` are known; None: nothing.
 
-    def lost(self, pictures: int, time_ns: int) -> None:
-        """Someone is gone who had been looked for in so many pictures."""
-        if pictures > PERSON_AFTER:
-            self._lost_ns, self._since_search = time_ns, SEARCH_AGAIN_EVERY
+        Asked once for each picture.
+        """
+        self._since_look += 1
+        every = SEARCH_LOST_EVERY if picture.expected else SEARCH_EVERY
+        if followed and (followed >= most or self._since_look < every):
+            return None
+        self._since_look = 0
+        self._looks += 1
+        turn = self._looks - 1
+        if picture.expected:
+            turn, lost = divmod(turn, 2)
+            if lost:
+                x, y, size = picture.expected[turn % len(picture.expected)]
+                side = _AROUND * size
+                return picture.narrowed((x - side / 2, y - side / 2, side, side))
+        parts = views(picture.part)
+        return picture.narrowed(parts[turn % len(parts)])
+
+
+def views(part: Part) -> list[Part]:
+    """The whole of a part, and if it is wide or tall the squares in it, each half over the next."""
+    left, top, width, height = part
+    side = min(width, height)
+    beyond = max(width, height) - side
+    if beyond < (_WIDE - 1) * side:
+        return [part]
+    gaps = min(math.ceil(2 * beyond / side), _MOST - 1)
+    steps = [beyond * step / gaps for step in range(gaps + 1)]
+    if width > height:
+        return [part] + [(left + step, top, side, side) for step in steps]
+    return [part] + [(left, top + step, side, side) for step in steps]

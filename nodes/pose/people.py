@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nodes.pose.pose_node import PoseConfig
 
 Event = tuple[str, int]
+_SOUGHT_NS = 2_000_000_000  # so long is looked for someone who was lost
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,15 @@ class People:
         self._tell({body.id for body in bodies if body.entered}, before, leader)
         shown.sort(key=lambda body: (body.id != leader, body.since_ns, body.id))
         return [self._poses[body.id].newest.faded(opacity[body.id]) for body in shown]
+
+    def expected(self, time_ns: int) -> list[tuple[float, float, float]]:
+        """x, y and size (pixels) of where those may be, at `time_ns`, who were lost a moment ago."""
+        lost = [
+            body
+            for body in self._identity.bodies
+            if body.entered and not body.here and 0 <= time_ns - body.seen_ns <= _SOUGHT_NS
+        ]
+        return [(*self._identity.place(body, time_ns), body.size) for body in lost]
 
     def _opacity(self, body: Body, time_ns: int) -> float:
         """1 for who is here, and for who was lost `hold` seconds ago at most; then down to 0 in `fade` seconds."""

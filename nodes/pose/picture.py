@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -21,22 +23,33 @@ _TO_RGB = {
 }
 
 
+Part = tuple[float, float, float, float]
+"""Left, top, width and height in pixels."""
+
+
 class Picture:
     """A picture in any of the pixel formats a camera gives, and how it is to be looked at.
 
     Only the pieces are turned into RGB, never the whole: resampling mixes no channels, so the result is the same.
 
-    region: where people are looked for. part: the same in pixels, (left, top, width, height).
-    level: whether pieces of it that are dark are brightened.
+    region: where people count. part: what of the picture a detector looks at, at first the region. level: whether
+    pieces of it that are dark are brightened. expected: x, y and size (pixels) of the squares around those who were
+    lost a moment ago, where they may be by now.
 
     Raises BadInput for a frame that is no picture.
     """
 
-    def __init__(self, frame: Frame, region: Region = WHOLE, level: bool = True):
+    def __init__(
+        self,
+        frame: Frame,
+        region: Region = WHOLE,
+        level: bool = True,
+        expected: Sequence[tuple[float, float, float]] = (),
+    ):
         pixels = frame.array
         channels = pixels.shape[2] if pixels.ndim == 3 else 1
-        expected = _CHANNELS.get(frame.pixel_format)
-        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels != expected or 0 in pixels.shape:
+        right = _CHANNELS.get(frame.pixel_format)
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels != right or 0 in pixels.shape:
             raise BadInput(
                 f"Pose estimation needs a uint8 picture in {', '.join(_CHANNELS)}, but was given {pixels.dtype} "
                 f"{pixels.shape} in {frame.pixel_format}. Connect its input to a camera's image."
@@ -45,15 +58,25 @@ class Picture:
         self._format = frame.pixel_format
         self._time_ns = frame.capture_ns
         self._region, self._level = region, level
+        self.expected = expected
         self.height, self.width = pixels.shape[:2]
-        self.part = region.pixels(self.width, self.height)
+        self.part: tuple[int, int, int, int] = region.pixels(self.width, self.height)
+
+    def narrowed(self, part: Part) -> Picture:
+        """The same picture, of which a detector looks only at what `part` has of the region."""
+        left, top, across, down = self.part
+        x, y = (int(min(max(part[0], left), left + across - 1)), int(min(max(part[1], top), top + down - 1)))
+        right, bottom = min(part[0] + part[2], left + across), min(part[1] + part[3], top + down)
+        narrowed = copy.copy(self)
+        narrowed.part = (x, y, max(1, round(right) - x), max(1, round(bottom) - y))
+        return narrowed
 
     def holds(self, x: float, y: float) -> bool:
         """Whether a body whose centre is at x, y (pixels) is in the region."""
         return self._region.holds(x / self.width, y / self.height)
 
     def resized(self, width: int, height: int, light: Light | None = None) -> np.ndarray:
-        """The region as (height, width, 3) uint8 RGB, brightened by `light`."""
+        """Its part as (height, width, 3) uint8 RGB, brightened by `light`."""
         left, top, across, down = self.part
         how = cv2.INTER_AREA if 2 * max(width, height) < max(across, down) else cv2.INTER_LINEAR
         seen = self._pixels[top : top + down, left : left + across]

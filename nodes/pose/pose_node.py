@@ -90,7 +90,8 @@ class PoseNode(node.Node):
         self._people.tune(self.config)
 
     def step(self, image: Frame) -> None:
-        picture = self._picture(image, Region(*self.config.region), self.config.level == "auto")
+        expected = self._people.expected(image.capture_ns)
+        picture = self._picture(image, Region(*self.config.region), self.config.level == "auto", expected)
         found = self._estimator.step(picture, image.capture_ns)
         people = self._people.step(found, (picture.width, picture.height), image.capture_ns)
         self.publish(image, people)

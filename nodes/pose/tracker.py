@@ -15,7 +15,7 @@ from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
 
 
-@dataclass(eq=False)
+@dataclass
 class _Track:
     """What is known of one person between pictures.
 
@@ -27,7 +27,6 @@ class _Track:
     roi: Roi
     alignment: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff=0.01, beta=10))
     light: Light = field(default_factory=Light)
-    pictures: int = 0  # in how many it was looked for
 
 
 class Tracker:
@@ -53,18 +52,15 @@ class Tracker:
         size = (picture.width, picture.height)
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
-        if self._lookout.is_due(len(self._tracks), self._people, time_ns):
-            self._search(picture)
+        if view := self._lookout.look(picture, len(self._tracks), self._people):
+            self._search(view)
         people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
-            track.pictures += 1
             person = self._follow(track, picture, time_ns)
             if person and not any(track.roi.is_same_person(other.roi) for other in kept):
                 people.append(person)
                 kept.append(track)
-            else:
-                self._lookout.lost(track.pictures, time_ns)
         self._tracks = kept
         return people
 

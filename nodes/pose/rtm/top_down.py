@@ -52,7 +52,6 @@ class _Track:
     handle: int
     box: np.ndarray
     light: Light = field(default_factory=Light)
-    pictures: int = 0  # in how many it was looked for
 
 
 class TopDown:
@@ -73,18 +72,15 @@ class TopDown:
         size = (picture.width, picture.height)
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
-        if self._lookout.is_due(len(self._tracks), self._people, time_ns):
-            self._search(picture)
+        if view := self._lookout.look(picture, len(self._tracks), self._people):
+            self._search(view)
         people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
-            track.pictures += 1
             one = self._follow(track, picture)
             if one and picture.holds(*one.centre) and not any(_same(one, other) for other in people):
                 people.append(one)
                 kept.append(track)
-            else:
-                self._lookout.lost(track.pictures, time_ns)
         self._tracks = kept
         return people
 
