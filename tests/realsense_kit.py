@@ -199,7 +199,7 @@ def socket_fixture(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture(name="made", scope="session")
 def made_fixture(tmp_path_factory: pytest.TempPathFactory):
     """A recording of the disc: 20 pictures with depths and infrared, all from one place."""
-    return make_recording(tmp_path_factory.mktemp("realsense") / "disc.db3", 20, infrared=True)
+    return make_recording(tmp_path_factory.mktemp("realsense") / "disc.db3", 20, size=SMALL, infrared=True)
 
 
 def quick(k: int, size: tuple[int, int] = SMALL) -> tuple[np.ndarray, np.ndarray]:
