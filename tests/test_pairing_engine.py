@@ -53,7 +53,7 @@ def captured(frames: list[Frame]) -> dict[tuple[int, int], Frame]:
     return {(one.epoch, one.seq): one for one in frames}
 
 
-@pytest.mark.parametrize("left, right", [(30, 30), (30, 12), (15, 40)])
+@pytest.mark.parametrize("left, right", [(30, 30), (15, 40)])
 def test_live_each_picture_gets_the_one_of_its_moment(launch: Launch, tmp_path: Path, left: int, right: int) -> None:
     engine = launch(LIVE.format(left=left, right=right, folder=tmp_path / "takes"))
     until(lambda: engine.node(BOTH)["steps"] >= 40, 30, engine)
@@ -115,7 +115,7 @@ def test_live_a_camera_that_dies_leaves_the_other_alone_until_it_is_back(launch:
     assert all(len(one.sources) == 1 for one in found["both"] if one.flags & Flags.DEGRADED)
 
 
-@pytest.mark.parametrize("left, right", [(10, 190), (140, 9), (33, 33)])
+@pytest.mark.parametrize("left, right", [(10, 190), (140, 9)])
 def test_offline_the_pairs_hang_on_the_times_alone(launch: Launch, tmp_path: Path, left: int, right: int) -> None:
     """At any rates, out of one process: it never waits for a reader that waits for it."""
     jitter = np.random.default_rng(left)

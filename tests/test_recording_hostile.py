@@ -22,6 +22,7 @@ import lz4.frame as lz4
 from recording_kit import assert_same, depth, keypoints, picture, write
 
 from engine import layout
+from nodes.recording.mcap_file import Records
 from nodes.recording.message import FIELDS, Message, pack, unpack
 from nodes.recording.reader import Recording
 
@@ -102,6 +103,24 @@ def test_any_records_are_read_or_refused(tmp_path: Path, whole: bytes, noise: by
     )
     refused_or_right(tmp_path / "f.mcap", whole[:header_end] + records)
     refused_or_right(tmp_path / "f.mcap", whole[:header_end] + records + whole[-37:])
+
+
+def test_no_more_streams_are_looked_at_than_an_engine_has(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.mcap", [(f"s{number}", keypoints(1)) for number in range(200)])
+    assert len(Recording(path).streams) == layout.MAX_STREAMS
+
+
+def test_an_index_of_streams_that_are_not_there_ends_the_search(
+    tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header_end = 17 + struct.unpack_from("<Q", whole, 9)[0]
+    chunk_end = header_end + 9 + struct.unpack_from("<Q", whole, header_end + 1)[0]
+    strangers = b"".join(struct.pack("<BQHIQQ", 7, 22, number, 16, 1, 0) for number in range(100, 60_000))
+    unpacked = []
+    chunk_of = Records.chunk
+    monkeypatch.setattr(Records, "chunk", lambda *given: unpacked.append(1) or chunk_of(*given))
+    refused_or_right(tmp_path / "f.mcap", whole[:chunk_end] + strangers)
+    assert len(unpacked) < 5
 
 
 def lies(size: int, claimed: int, packed: bytes, compression: bytes = b"lz4") -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from mcap.opcode import Opcode
 from mcap.records import Channel
 
+from engine.layout import MAX_STREAMS
 from nodes.recording.mcap_file import ENTRY_BYTES, HEAD, INDEX_HEAD, MAGIC, PROFILE, Damaged, Records
 
 FOOTER = struct.Struct("<BQQQI8s")  # kind, length, where the summary begins, where its offsets do, its CRC; the magic
@@ -90,6 +91,8 @@ def _scan(records: Records, position: int) -> Index:
                     for record in records.chunk(chunk):
                         if isinstance(record, Channel):
                             _add(index, record)
+                    if channel not in index.channels:
+                        raise Damaged(f"nothing is known of channel {channel}")
             elif kind not in KNOWN:  # zeros, where a power cut has left room for what was never written
                 break
     except (Damaged, struct.error):
@@ -98,6 +101,8 @@ def _scan(records: Records, position: int) -> Index:
 
 
 def _add(index: Index, channel: Channel) -> None:
+    if len(index.channels) >= MAX_STREAMS:
+        raise Damaged(f"no recording has more than {MAX_STREAMS} streams")
     others = (one for number, one in index.channels.items() if number != channel.id)
     if any(channel.topic == one.topic for one in others):
         raise Damaged(f"two of its streams are called {channel.topic[:40]!r}")
