@@ -6,7 +6,7 @@ Real sources on loopback under a running engine, each in a process of its own: M
 (GStreamer's server, where it is installed), a device that comes and goes, a video file. Each fault is made, named by
 the node, lasts `linger` seconds more, and is mended; then comes the time from the source's return until the first new
 live picture at the output. Settings are the defaults, but for the asked rate of 25 a second. Prints a table, the worst
-of the rounds; takes about six minutes. Linux only.
+of the rounds; takes about eight minutes. Linux only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fault_sources import Reel, Source, device_path, http_camera, pipe_camera, r
 from engine.clock import now_ns  # noqa: E402
 
 BAR_S = 3.0
-SPREAD_S = 0.31  # each round's faults last that much longer, so that sources return at other moments of the waiting
+SPREAD_S = 0.6  # each round's faults last that much longer, so that sources return at other moments of the waiting
 HEAD = ("source", "fault", "named after, s", "shown", "back after, s", "latency before, after, ms", "the sentence")
 ADDRESS = re.compile(r"(http|rtsp)://\S+|/dev/shm/[\w-]+|/\S+/(?=film)")  # another one in every run
 ABSENT = Fault("device missing at start", lambda _: None, Source.start, "There is no")

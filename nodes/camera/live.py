@@ -122,7 +122,7 @@ class Live:
         try:
             self._grab_until_lost(capture)
         finally:
-            if now_ns() - opened_ns > STEADY_NS:
+            if self._reopening or now_ns() - opened_ns > STEADY_NS:
                 self._backoff.reset()
             self._call_ns = now_ns()
             capture.release()
