@@ -149,6 +149,18 @@ def test_pictures_without_depth_are_counted_and_named(socket, start):
     step_until(node, lambda: not node.complaints)
 
 
+@pytest.mark.parametrize("grey,words", [(90, "the same picture"), (3, "black pictures")])
+def test_a_camera_that_stands_still_or_is_covered_is_started_anew(socket, start, grey, words):
+    still = np.full((240, 320, 3), grey, np.uint8), np.full((240, 320), 1000, np.uint16)
+    camera = socket.plug(SoftCamera(lambda k: still, SMALL))
+    node = start(frozen_after=0.3)
+    step_until(node, lambda: node.complaints)
+    assert words in node.complaints[0]
+    camera.scene = lambda k: quick(k + 100)
+    step_until(node, lambda: not node.complaints)
+    some_more(node)
+
+
 def test_a_silent_camera_leaves_no_empty_recordings(socket, start, tmp_path):
     socket.plug(soft())
     socket.faulty = ("depth", "colour")

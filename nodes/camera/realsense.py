@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from engine.clock import now_ns
 from engine.errors import BadInput, EngineError
 from engine.node import Depth, Image, Node, NodeConfig, Port, live
 from nodes.camera.turn import Degrees, Turn
@@ -28,12 +29,12 @@ class RealSense(Node):
         )
         loop: bool = Field(False, description="play a recording again and again")
         fast: bool = Field(False, description="play each picture of a recording, as quickly as they are taken")
-        size: tuple[Side, Side] = Field((848, 480), description="[width, height] to ask a camera for")
+        size: tuple[Side, Side] = Field((848, 480), description="[width, height] to ask a camera for, as published")
         fps: float = Field(30.0, gt=0, le=300, description="pictures per second to ask a camera for")
         depth: bool = Field(True, description="false: pictures only")
         infrared: bool = Field(False, description="true: the left infrared picture instead of the colour picture")
-        rotate: Degrees = Field(0, description="degrees clockwise by which pictures and depths are turned")
-        mirror: bool = Field(False, description="swap left and right, after turning")
+        rotate: Degrees = Field(0, description="degrees clockwise by which pictures are turned: how the camera hangs")
+        mirror: bool = live(False, "swap left and right")
         decimate: int = Field(1, ge=1, le=8, description="how many pixels of depth become one, each way; 1: none")
         spatial: bool = live(False, "smooth depths over their neighbours, but not over edges")
         temporal: bool = live(False, "smooth depths over time")
@@ -47,6 +48,9 @@ class RealSense(Node):
         )
         read_timeout: float = Field(
             2.0, gt=0, le=60, description="seconds without pictures until a camera is restarted"
+        )
+        frozen_after: float = Field(
+            10.0, ge=0, description="seconds of the very same picture, or black, until a camera is restarted; 0: never"
         )
         reset: bool = Field(True, description="reset a camera that has given nothing several times in a row")
         required: bool = Field(True, description="false: start without the camera, and keep looking for it")
@@ -64,6 +68,7 @@ class RealSense(Node):
 
     feed: Any = None
     filters: Any = None
+    watchdog: Any = None
     said: str | None = None
     counted = 0
 
@@ -75,6 +80,7 @@ class RealSense(Node):
         from nodes.camera import realsense_sdk as sdk
         from nodes.camera.realsense_feed import Feed
         from nodes.camera.realsense_filters import Filters
+        from nodes.camera.watchdog import Watchdog
 
         config = self.config
         if self.offline and config.recording is None:
@@ -86,7 +92,7 @@ class RealSense(Node):
         if config.recording:
             self.feed = Feed(self._recording, every=config.fast or self.offline)
         else:
-            self.context = sdk.new_context()
+            self.context, self.watchdog = sdk.new_context(), Watchdog("The RealSense camera", config.frozen_after)
             self.feed = Feed(self._camera, every=False, reset=self._reset if config.reset else None)
         trouble = self.feed.first_trouble()
         if trouble and (config.recording or (config.required and not self.has_run)):
@@ -118,7 +124,7 @@ class RealSense(Node):
         from nodes.camera.realsense_modes import Wanted
 
         config = self.config
-        wanted = Wanted(config.size, config.fps, config.depth, config.infrared)
+        wanted = Wanted(self.turn.size(config.size), config.fps, config.depth, config.infrared)
         record = Path(config.record) if config.record else None
         options = config.picture_options, config.depth_options
         settings = CameraSettings(config.serial, wanted, config.read_timeout, record, *options)
@@ -138,7 +144,7 @@ class RealSense(Node):
         if self.counted != self.feed.mismatched:
             self.counted = self.feed.mismatched
             self.metric("mismatched", self.counted)
-        self.say(self.feed.trouble)
+        self.say(self.feed.trouble or (self.watchdog and self.watchdog.trouble))
         if self.feed.ended:
             self.end()
 
@@ -167,8 +173,11 @@ class RealSense(Node):
                 upright = np.empty((size[1], size[0], 3), np.uint8)
                 picture_into(picture, upright)
                 self.turn.into(upright, slot.array)
+            if self.watchdog and self.watchdog.see(slot.array, size, now_ns()):
+                self.feed.reopen()
 
     def configured(self) -> None:
+        self.turn = Turn(self.config.rotate, self.config.mirror)
         if self.filters:
             self.filters.configure(self._filter_settings())
 

@@ -38,7 +38,7 @@ class Feed:
         self.mismatched = 0
         self._turn = threading.Condition()  # guards what follows
         self._pair: Pair | None = None
-        self._tried = self._came = self._stopping = self._ended = False
+        self._tried = self._came = self._stopping = self._reopening = self._ended = False
         self._due_ns, self._doing = 0, ""  # until when the call that the thread is in must return; 0: it is in none
         self._fruitless = self._since_ns = 0
         self._backoff = Backoff(OF_SOURCES_NS)
@@ -68,6 +68,10 @@ class Feed:
     def ended(self) -> bool:
         """Everything was given and taken."""
         return self._ended and self._pair is None
+
+    def reopen(self) -> None:
+        """Stop the camera and start it again."""
+        self._reopening = True
 
     def close(self) -> None:
         with self._turn:
@@ -109,8 +113,9 @@ class Feed:
             self._came = True
             self._report(None)
         self._fruitless += 1
+        self._reopening = False
         try:
-            while not self._stopping and self._take(connection):
+            while not (self._stopping or self._reopening) and self._take(connection):
                 self.mismatched = before + connection.mismatched
         finally:
             self._bounded(STOP_S, "it stops the camera", connection.stop)
