@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -29,6 +29,15 @@ CLOSE: dict[tuple[int, ...], Any] = {
     LANDMARKS: np.tile([5e-4, 5e-4, 2e-3, 5e-4, 5e-4], 39),  # pixels of 256; z is a large number there
     WORLD: 1e-4, HEAT: 1e-3, MASK: 1, (1, 1): 1e-6, (1, 2254, 12): 2e-3, (1, 2254, 1): 2e-3,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Several threads of torch on busy cores wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
