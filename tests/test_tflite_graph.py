@@ -26,8 +26,8 @@ from nodes.pose.torch_model import TorchModel  # noqa: E402
 CLIP = Path(__file__).parents[1] / "assets" / "visitor.mp4"
 LANDMARKS, WORLD, HEAT, MASK = (1, 195), (1, 117), (1, 64, 64, 39), (1, 256, 256, 1)
 CLOSE: dict[tuple[int, ...], Any] = {
-    LANDMARKS: np.tile([5e-4, 5e-4, 2e-3, 5e-4, 5e-4], 39),  # pixels of 256; z is a large number there
-    WORLD: 1e-4, HEAT: 1e-3, MASK: 1, (1, 1): 1e-6, (1, 2254, 12): 2e-3, (1, 2254, 1): 2e-3,
+    LANDMARKS: np.tile([2e-3, 2e-3, 1e-2, 5e-3, 5e-3], 39),  # pixels of 256; z is a large number there
+    WORLD: 1e-4, HEAT: 3e-3, MASK: 1, (1, 1): 1e-5, (1, 2254, 12): 2e-3, (1, 2254, 1): 2e-3,
 }  # fmt: skip
 
 
