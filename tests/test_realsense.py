@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from engine.errors import BadInput
 from nodes.camera.realsense import RealSense
 from nodes.camera.turn import Turn
 
+DATA = Path(__file__).parent / "data"
 PERIOD_NS = 10**9 / 30
 
 
@@ -217,6 +220,16 @@ def test_a_truncated_recording_is_a_sentence(made, tmp_path, share):
     broken = tmp_path / "broken.db3"
     broken.write_bytes(whole[: int(len(whole) * share)])
     assert "damaged or incomplete" in refused(recording=str(broken))
+
+
+def test_a_bag_of_an_older_sdk_is_played(play, tmp_path):
+    bag, size = tmp_path / "old.bag", (80, 60)
+    bag.write_bytes(gzip.decompress((DATA / "realsense_2_56.bag.gz").read_bytes()))
+    node = play(bag)
+    assert len(node.frames) == 5
+    for k, (image, depth) in enumerate(zip(node.frames, depths(node), strict=True)):
+        bgr, units = Disc(size=size)(k)
+        assert np.array_equal(image.array, bgr) and np.array_equal(depth, units), k
 
 
 def test_a_damaged_bag_is_a_sentence_and_not_a_wrong_ending(tmp_path):
