@@ -20,41 +20,18 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.pose_files import fetched
-from bench.pose_looks import LOOKS, dimmed, rooms, video
+from bench.pose_looks import LOOKS, Estimator, dimmed, nobody, video
 from bench.pose_sheet import Sheet
 from bench.pose_views import read_views, reprojections, triangulate
-from bench.steps import ROOT, frame, make
-from engine.frame import Frame
+from bench.steps import ROOT
 
-FPS, FRAMES, CAMERAS = 60, 100, (1, 2, 3, 4)
+FRAMES, CAMERAS = 100, (1, 2, 3, 4)
 JOINTS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]  # of BlazePose: the twelve of bench/pose_reference.py
 BONES = [(0, 2), (1, 3), (2, 4), (3, 5), (6, 8), (7, 9), (8, 10), (9, 11)]  # upper and lower arms and legs
 FILTERS = ("none", "one_euro")
 TRIES = 30
 GAINS = (1.0, 0.3, 0.08, 0.03)
-
-
-class Estimator:
-    """A node that is given picture after picture, FPS a second."""
-
-    def __init__(self, **settings: Any):
-        self._node, self._seq = make("pose.blazepose", hold=0, fade=0, **settings), 0
-
-    def __call__(self, picture: np.ndarray) -> Frame:
-        self._seq += 1
-        given = frame(picture, self._seq, pixel_format="BGR" if picture.ndim == 3 else "GRAY")
-        given.capture_ns = self._seq * 10**9 // FPS
-        self._node.step(given)
-        return self._node.out.newest
-
-    @property
-    def mask(self) -> Frame:
-        return self._node.outs["mask"].newest
-
-    def anew(self, picture: np.ndarray) -> Frame:
-        """As if it were the first picture: one of another size makes it forget."""
-        self(np.zeros((8, 8), np.uint8))
-        return self(picture)
+LONG = 10  # so often an empty picture is shown: every place that is searched gets its turn
 
 
 def points_of(quality: str, kind: str, files: dict[str, Path]) -> np.ndarray:
@@ -166,12 +143,21 @@ def dark_table(files: dict[str, Path], results: dict[str, Any]) -> None:
 
 
 def empty_table(files: dict[str, Path], results: dict[str, Any]) -> None:
-    empty = list(rooms(files))
-    print(f"\n| {len(empty)} pictures without people | people found |\n|---|---|")
-    for gain in GAINS:
-        shown = [dimmed(picture, gain) for picture in empty]
-        row = results[f"empty, light {gain}"] = found_in(shown, f"nobody, light {gain}", people=3)
-        print(f"| light {gain} | {row} |", flush=True)
+    progress("emptying the rooms")
+    groups = nobody(files)
+    print(f"\n| nobody there, each shown {LONG} times | pictures | {' | '.join(f'light {gain}' for gain in GAINS)} |")
+    print(f"|---|---|{'---|' * len(GAINS)}")
+    for group, pictures in groups.items():
+        row: dict[str, int] = {}
+        for gain in GAINS:
+            estimate = Estimator(people=3)
+            row[str(gain)] = 0
+            for number, picture in enumerate(pictures):
+                progress(f"nobody, light {gain}, {group}: picture {number + 1} of {len(pictures)}")
+                shown = dimmed(picture, gain)
+                row[str(gain)] += bool(estimate.anew(shown).ids or any(estimate(shown).ids for _ in range(LONG - 1)))
+        results[f"nobody, {group}"] = {"pictures": len(pictures), **row}
+        print(f"| {group} | {len(pictures)} | {' | '.join(str(count) for count in row.values())} |", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

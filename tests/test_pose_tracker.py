@@ -12,7 +12,7 @@ from nodes.pose.landmarker import Landmarks
 from nodes.pose.lookout import SEARCH_EVERY, SEARCH_LOST_EVERY, views
 from nodes.pose.picture import Part
 from nodes.pose.roi import Roi
-from nodes.pose.tracker import Tracker
+from nodes.pose.tracker import SURE, Tracker
 
 TICK = 33_333_333
 SIZE = 100.0
@@ -27,6 +27,7 @@ class Stage:
         self.people: list[float] = []
         self.hidden: list[float] = []  # from the detector
         self.border = math.inf  # of the region in which people count
+        self.presence = 0.95
         self.searches = 0
         self.looked: list[Part] = []  # the parts that the detector looked at
         self.part: Part = (0, 0, self.width, self.height)
@@ -48,7 +49,7 @@ class Stage:
         x = min(self.people, key=lambda person: abs(person - roi.x), default=math.inf)
         there = abs(x - roi.x) < SIZE / 2
         alignment = np.array([[x, 250], [x, 250 - SIZE / 2.5]]) if there else np.zeros((2, 2))
-        return Landmarks(np.full((33, 3), x), np.full(33, 0.8), alignment, 0.7 if there else 0.1)
+        return Landmarks(np.full((33, 3), x), np.full(33, 0.8), alignment, self.presence if there else 0.1)
 
     def step(self, tracker: Tracker, *people: float) -> dict[int, float]:
         """One frame with people at these x: where each id is."""
@@ -165,8 +166,8 @@ def test_the_detector_looks_at_every_frame_of_an_empty_room(stage: Stage) -> Non
 
 def test_the_thresholds_are_heeded(stage: Stage) -> None:
     assert stage.step(tracker_on(stage, 1, min_detection=0.65), 100) == {}
-    assert stage.step(tracker_on(stage, 1, min_tracking=0.75), 100) == {}
-    assert stage.step(tracker_on(stage, 1, min_detection=0.55, min_tracking=0.65), 100) == {1: 100}
+    assert stage.step(tracker_on(stage, 1, min_tracking=0.97), 100) == {}
+    assert stage.step(tracker_on(stage, 1, min_detection=0.55, min_tracking=0.94), 100) == {1: 100}
 
 
 def test_another_picture_size_forgets_where_people_were_but_not_which_ids_were_used(stage: Stage) -> None:
@@ -189,3 +190,15 @@ def test_who_leaves_the_region_is_nobody_and_leaves_room(stage: Stage) -> None:
     stage.hidden = [520]  # the detector itself heeds the region
     assert stage.step(tracker, 520, 100) == {}
     assert stage.step(tracker, 520, 100) == {2: 100}
+
+
+def test_someone_new_must_be_surer_than_someone_known(stage: Stage) -> None:
+    tracker = tracker_on(stage, 1)
+    stage.presence = SURE - 0.01
+    assert stage.step(tracker, 100) == {}
+    stage.presence = SURE
+    (handle,) = stage.step(tracker, 100)
+    stage.presence = 0.51
+    assert stage.step(tracker, 100) == {handle: 100}
+    stage.presence = 0.49
+    assert stage.step(tracker, 100) == {}

@@ -14,6 +14,10 @@ from nodes.pose.lookout import Lookout
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
 
+# How sure the landmark network must be of someone new. Of people it is nearly always surer, however dark it is, and of
+# things that the detector took for people less: docs/POSE-QUALITY.md.
+SURE = 0.9
+
 
 @dataclass
 class _Track:
@@ -27,6 +31,7 @@ class _Track:
     roi: Roi
     alignment: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff=0.01, beta=10))
     light: Light = field(default_factory=Light)
+    new: bool = True
 
 
 class Tracker:
@@ -75,8 +80,9 @@ class Tracker:
         """The tracked person in this picture, and where to look in the next; None if they are gone."""
         size = track.roi.size
         seen = self._landmarker(picture, track.roi, track.light)
-        if seen.presence < self._min_tracking:
+        if seen.presence < (max(SURE, self._min_tracking) if track.new else self._min_tracking):
             return None
+        track.new = False
         alignment = track.alignment(seen.alignment, time_ns, size) if self._filters else seen.alignment
         track.roi = Roi.around(*alignment)
         if not picture.holds(track.roi.x, track.roi.y):
