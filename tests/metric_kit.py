@@ -93,17 +93,19 @@ def paper_doll(
     bodies: Sequence[np.ndarray], background: float = 0.0, lens: Lens = LENS, size: tuple[int, int] = SIZE
 ) -> np.ndarray:
     """(H, W) uint16: bodies cut out of paper, so that each point lies exactly on its surface, before a wall."""
-    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    depth = np.full(columns.shape, background or np.inf, float)
+    depth = np.full(size[::-1], background or np.inf, float)
 
     def strip(start: np.ndarray, end: np.ndarray, half: float) -> None:
-        (x0, y0), (x1, y1) = project(lens, np.stack([start, end]))
-        along = np.array((x1 - x0, y1 - y0))
-        t = ((columns - x0) * along[0] + (rows - y0) * along[1]) / max(along @ along, 1e-9)
-        t = np.clip(t, 0, 1)
+        ends = project(lens, np.stack([start, end]))
+        width = half * lens.fx / min(start[2], end[2]) + 1
+        (left, top), (right, bottom) = np.clip([ends.min(0) - width, ends.max(0) + width + 1], 0, size).astype(int)
+        columns, rows = np.meshgrid(np.arange(left, right), np.arange(top, bottom))
+        (x0, y0), along = ends[0], ends[1] - ends[0]
+        t = np.clip(((columns - x0) * along[0] + (rows - y0) * along[1]) / max(along @ along, 1e-9), 0, 1)
         z = 1 / ((1 - t) / start[2] + t / end[2])
-        far = np.hypot(columns - x0 - t * along[0], rows - y0 - t * along[1])
-        depth[:] = np.where(far <= half * lens.fx / z, np.minimum(depth, z), depth)
+        near = np.hypot(columns - x0 - t * along[0], rows - y0 - t * along[1]) <= half * lens.fx / z
+        window = depth[top:bottom, left:right]
+        window[near] = np.minimum(window, z)[near]
 
     for body in bodies:
         at = {name: body[index] for name, index in _NAMES.items()}

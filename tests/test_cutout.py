@@ -99,14 +99,27 @@ def test_hair_without_depth_and_a_gap_under_the_arm() -> None:
     assert not (opacity[:, : x - 30][gap] > 127).any()
 
 
+def test_clothes_without_depth() -> None:
+    body = standing(z=1.8)
+    clean = paper_doll([body], 3.5)
+    x, y = keypoints([body])[0, [11, 12, 23, 24], :2].mean(0).astype(int)
+    spoilt = clean.copy()
+    spoilt[y - 40 : y + 40, x - 30 : x + 30] = 0
+    assert (clean[y - 44 : y + 44, x - 34 : x + 34] == 1800).all()
+    opacity = cut(spoilt, [body])[..., 3]
+    assert opacity[y - 40 : y + 40, x - 30 : x + 30].min() > 200
+
+
 def test_what_stands_beside_a_person_is_left_out() -> None:
     body = standing(z=2.0)
     clean = paper_doll([body], 4.0)
     pillar = clean.copy()
     pillar[:, 60:120] = 2000  # as far away as the body, away from it
-    pillar[100:300, 395:415] = np.where(clean[100:300, 395:415] > 3000, 2000, clean[100:300, 395:415])  # near a hand
+    hand = keypoints([body])[0, 19, :2].round().astype(int)
+    pillar[hand[1] - 15 : hand[1] + 5, hand[0] + 18 : hand[0] + 26] = 2000  # within reach of a hand, not in it
     opacity = cut(pillar, [body])[..., 3]
     assert not opacity[:, 60:120].any()
+    assert (opacity[hand[1] - 15 : hand[1] + 5, hand[0] + 18 : hand[0] + 26] > 127).mean() < 0.1
     assert overlap(opacity, clean < 3000) > 0.8
 
 
@@ -188,7 +201,7 @@ def test_feather_softens_while_it_runs() -> None:
 
 @pytest.mark.parametrize("pixel_format", ["BGR", "RGB", "GRAY", "BGRA", "RGBA"])
 def test_every_kind_of_picture(pixel_format: str) -> None:
-    depth, node = paper_doll(BODIES, 4.0), make(Cutout)
+    depth, node = paper_doll(BODIES, 4.0), make(Cutout, feather=50)
     picture, back = scene(depth), {"RGB": cv2.COLOR_BGR2RGB, "GRAY": cv2.COLOR_BGR2GRAY, "BGRA": cv2.COLOR_BGR2BGRA,
                                    "RGBA": cv2.COLOR_BGR2RGBA}  # fmt: skip
     given = cv2.cvtColor(picture, back[pixel_format]) if pixel_format in back else picture

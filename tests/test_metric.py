@@ -87,6 +87,48 @@ def test_a_hand_before_the_hip_is_no_hip(own_z: bool) -> None:
     assert np.abs(found.z[0, WRIST] - 1.9).max() < 0.02 and found.measured[0, WRIST].all()
 
 
+def test_a_hand_that_half_covers_the_hip_from_close_by() -> None:
+    body = standing(z=2.2)
+    depth, seen = paper_doll([body], 3.5), keypoints([body])
+    x, y = seen[0, NUMBER["left_hip"], :2].round().astype(int)
+    depth[y - 12 : y + 12, x - 12 : x] = 2120
+    assert read(seen, depth, LENS).z[0, NUMBER["left_hip"]] == pytest.approx(2.2, abs=0.01)
+    x, y = seen[0, NUMBER["left_elbow"], :2].round().astype(int)
+    depth[y - 12 : y + 12, x - 12 : x] = 2120  # a limb may be what is in front
+    assert read(seen, depth, LENS).z[0, NUMBER["left_elbow"]] == pytest.approx(2.12, abs=0.01)
+
+
+def test_an_arm_behind_the_back_is_not_measured_on_the_belly() -> None:
+    arm = {name: (-0.3, -0.1, 0.25) for name in ("left_wrist", "left_pinky", "left_index", "left_thumb")}
+    body = standing(z=2.2, left_elbow=(-0.08, 0, 0.12), **arm)
+    seen = keypoints([body])
+    seen[0, [*WRIST, NUMBER["left_elbow"]], 3] = 0.3
+    found = read(seen, paper_doll([body], 3.5), LENS)
+    assert not found.measured[0, WRIST].any() and found.measured.sum() >= 28
+    assert np.abs(found.z[0, WRIST] - 2.45).max() < 0.3
+
+
+def test_stray_pixels_are_not_believed() -> None:
+    body = standing(z=2.2)
+    depth, seen = paper_doll([body], 3.5), keypoints([body])
+    columns, rows = seen[0, :, :2].round().astype(int).T
+    spoilt = depth.copy()
+    spoilt[rows, columns] -= 100  # one in front of each point
+    assert np.abs(read(seen, spoilt, LENS).z - 2.2).max() < 0.03
+    wrist = NUMBER["left_wrist"]
+    spoilt[rows[wrist] - 20 : rows[wrist] + 20, columns[wrist] - 20 : columns[wrist] + 20] = 0
+    spoilt[rows[wrist], columns[wrist]] = 2200  # the only one
+    assert not read(seen, spoilt, LENS).measured[0, wrist]
+
+
+def test_one_point_gone_far_astray_does_not_make_a_giant() -> None:
+    body = standing(z=2.2)
+    seen = keypoints([body])
+    seen[0, NUMBER["left_wrist"], :2] += (220, -150)
+    found = read(seen, paper_doll([body], 3.5), LENS)
+    assert found.body == pytest.approx(2.2, abs=0.01) and found.measured.mean() > 0.8
+
+
 @OWN_Z
 def test_an_arm_across_the_chest_does_not_move_the_body(own_z: bool) -> None:
     body = standing(
@@ -177,6 +219,13 @@ def test_a_depth_picture_of_any_size(size: tuple[int, int]) -> None:
     found = read(in_depth_pixels(keypoints([body]), (640, 480), depth.shape), depth, lens)
     if width > 1:
         assert found.measured.mean() > 0.9 and errors(found, [body]).max() < 0.03
+
+
+def test_pixels_of_a_smaller_picture() -> None:
+    points = np.array([[(0, 0, 8, 0.5), (639, 479, -8, 1)]], np.float32)
+    smaller = in_depth_pixels(points, (640, 480), (120, 320))
+    np.testing.assert_allclose(smaller[0], [(-0.25, -0.375, 4, 0.5), (319.25, 119.375, -4, 1)])
+    np.testing.assert_array_equal(in_depth_pixels(points, (0, 0), (120, 320)), points)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=map(str, LAYOUTS))

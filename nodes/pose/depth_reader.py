@@ -112,23 +112,23 @@ class DepthReader:
         bend = nearest * nearest - (1 + (parent * parent).sum(-1)) / square
         scale = np.where(size > 0, np.minimum(np.maximum(body * size, _SIZES[0]), _SIZES[1]), 1)
         reach = (self._limbs.reach * scale[:, None]) ** 2 / square
-        layers = np.where(known, layers, np.inf)
-        z, guesses, measured = np.empty(line.shape[:2]), np.empty(line.shape[:2]), np.zeros(line.shape[:2], bool)
-        z[:, 0] = guesses[:, 0] = body
+        layers, seen = np.where(known, layers, np.inf), score[:, :up_to] >= _HIDDEN_SCORE
+        z, measured = np.empty(line.shape[:2]), np.zeros(line.shape[:2], bool)
+        z[:, 0] = body
         for number, level in enumerate(self._limbs.levels):
             on = z[:, parents[level]]
             middle = on * nearest[:, level]
             half = np.sqrt(np.maximum(on * on * bend[:, level] + reach[:, level], 0))
             guess = on + lean_on[:, level] * body[:, None]
-            guess = guesses[:, level] = np.minimum(np.maximum(guess, middle - half), middle + half)
+            guess = np.minimum(np.maximum(guess, middle - half), middle + half)
             found = layers[:, :, level]
             if number == 0:  # what is in front of a torso is none of it; a limb is itself in front of something
                 off = np.abs(found - guess)
                 found = np.where(off[1] < off[0], found[::-1], found)
             fits = np.abs(found - middle) <= half + _MARGIN_M
-            z[:, level] = np.where(fits[0], found[0], np.where(fits[1], found[1], guess))
-            measured[:, level] = fits[0] | fits[1]
-        measured &= (score[:, :up_to] >= _HIDDEN_SCORE) | (np.abs(z - guesses) <= _HIDDEN_M)
+            read = np.where(fits[0], found[0], np.where(fits[1], found[1], guess))
+            z[:, level] = np.where(seen[:, level], read, np.maximum(read, guess))  # behind what hides it
+            measured[:, level] = (fits[0] | fits[1]) & (seen[:, level] | (np.abs(read - guess) <= _HIDDEN_M))
         return z, measured
 
     def _size(self, sight: np.ndarray, score: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import cv2
 import numpy as np
 
 from engine.errors import BadInput
@@ -13,13 +14,15 @@ from nodes.lens import deproject
 from nodes.pose.floor import FORMAT, Floor, rotation_of, tilt_of
 
 CELLS = 320  # of the picture's longer side are looked at
-PITCH, ROLL = (-25.0, 70.0), 30.0  # degrees: how a camera may hang, looking down, leaning to a side
+PITCH, ROLL = (-15.0, 65.0), 30.0  # degrees: how a camera may hang; a wall before one that looks up is 75 or more
 HEIGHT_M = (0.2, 6.0)
 FARTHEST_M = 8.0  # beyond it depths are too vague
 NEAR_M, NEAR_SHARE = 0.015, 0.01  # of the plane is a point this near, and this share of its distance nearer
 LOW_M, LOW_SHARE = 0.08, 0.03  # a floor has at most such a share of all points this far below it
 LEAST_SHARE = 0.05  # of all points must lie on it
 TRIALS = 600
+_MEAN, _APART, _EDGE = 7, 6, 5  # cells
+_SPREAD = 4.0  # times the median distance: beyond that it is something that stands on the floor
 FEWEST = 200  # points that look level, to begin with
 
 
@@ -43,7 +46,7 @@ def find(depths: Sequence[np.ndarray], lens: Lens) -> tuple[Floor, np.ndarray]:
     1. Places whose surroundings face up, as far as a camera may be tilted, are candidates.
     2. Three of them make a plane (RANSAC: Fischler and Bolles, 1981); of those with next to nothing below them, the
        one that most points of the whole picture lie on is the floor. So a table is none while the floor shows.
-    3. Least squares over those points, three times.
+    3. Least squares over those of the candidates that lie on it, again and again, with less and less of what is near.
     Raises BadInput, a sentence, where there is no such plane.
     """
     places, depth = steady(depths)
@@ -54,12 +57,16 @@ def find(depths: Sequence[np.ndarray], lens: Lens) -> tuple[Floor, np.ndarray]:
             f"The depth pictures are almost empty: {known.mean():.0%} of them was measured. "
             "Take the cover off the camera, and keep sunlight and mirrors out of its view."
         )
-    points, candidates = grid[known], grid[_faces_up(grid, known)]
-    plane = _best(points, candidates) if len(candidates) >= FEWEST else None
-    for _ in range(3):
-        on = _on(points, plane) if plane is not None else np.zeros(0, bool)
-        plane = _fit(points[on]) if on.sum() >= 3 else None
-    share = float(on.mean()) if plane is not None else 0.0
+    points, up = grid[known], _faces_up(grid, known)[known]
+    plane = _best(points, points[up]) if up.sum() >= FEWEST else None
+    on, within = np.zeros_like(up), 1.0
+    for _ in range(4):
+        if plane is not None:
+            on = up & (_off(points, plane) < within)
+            plane = _fit(points[on]) if on.sum() >= FEWEST else None
+            within = min(1.0, _SPREAD * float(np.median(_off(points, plane)[on]))) if plane is not None else 1.0
+    on = _off(points, plane) < 1 if plane is not None else np.zeros_like(up)
+    share = float(on.mean())
     if plane is None or share < LEAST_SHARE or not _hangs(plane):
         raise BadInput(
             "No floor was found: no large, level surface below the camera. Tilt the camera down until the floor shows "
@@ -83,17 +90,20 @@ def find(depths: Sequence[np.ndarray], lens: Lens) -> tuple[Floor, np.ndarray]:
 
 
 def _faces_up(grid: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Where the surface faces the way a floor may, (h, w): its normal from points some cells away on all sides."""
-    far = 4
-    right, left = np.roll(grid, -far, 1), np.roll(grid, far, 1)
-    below, above = np.roll(grid, -far, 0), np.roll(grid, far, 0)
+    """Where the surface faces the way a floor may, (h, w): its normal from points some cells away on all sides, each
+    the mean of its own surroundings, because a single depth is too vague for a direction."""
+    weight = cv2.blur(known.astype(np.float64), (_MEAN, _MEAN))
+    smooth = cv2.blur(np.where(known[..., None], grid, 0.0), (_MEAN, _MEAN)) / np.maximum(weight, 1e-9)[..., None]
+    right, left = np.roll(smooth, -_APART, 1), np.roll(smooth, _APART, 1)
+    below, above = np.roll(smooth, -_APART, 0), np.roll(smooth, _APART, 0)
     normal = np.cross(right - left, above - below)  # y goes down: towards the camera
-    whole = known.copy()
-    for shift, axis in ((-far, 1), (far, 1), (-far, 0), (far, 0)):
-        whole &= np.roll(known, shift, axis)
-    whole[:far] = whole[-far:] = whole[:, :far] = whole[:, -far:] = False
+    whole = known & (weight > 0.5)
+    for shift, axis in ((-_APART, 1), (_APART, 1), (-_APART, 0), (_APART, 0)):
+        whole &= np.roll(weight, shift, axis) > 0.5
+    whole[:_APART] = whole[-_APART:] = whole[:, :_APART] = whole[:, -_APART:] = False
     length = np.linalg.norm(normal, axis=-1)
-    return whole & (length > 0) & _level(normal / np.maximum(length, 1e-12)[..., None])
+    faces = whole & (length > 0) & _level(normal / np.maximum(length, 1e-12)[..., None])
+    return cv2.erode(faces.astype(np.uint8), np.ones((_EDGE, _EDGE), np.uint8)) > 0  # where a wall begins it is bent
 
 
 def _level(normal: np.ndarray) -> np.ndarray:
@@ -107,8 +117,9 @@ def _hangs(planes: np.ndarray) -> np.ndarray:
     return _level(planes[..., :3]) & (planes[..., 3] >= HEIGHT_M[0]) & (planes[..., 3] <= HEIGHT_M[1])
 
 
-def _on(points: np.ndarray, plane: np.ndarray) -> np.ndarray:
-    return np.abs(points @ plane[:3] + plane[3]) < NEAR_M + NEAR_SHARE * points[:, 2]
+def _off(points: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """How far points are from a plane, as a share of how near they must be."""
+    return np.abs(points @ plane[:3] + plane[3]) / (NEAR_M + NEAR_SHARE * points[:, 2])
 
 
 def _best(points: np.ndarray, candidates: np.ndarray) -> np.ndarray | None:

@@ -16,9 +16,9 @@ TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 # Of an adult 1.75 m tall, in metres. For every name there is a left and a right.
 _REACH = {  # point: (the point that it hangs on, how far from it at most)
     "nose": (ROOT, 0.62),
-    "shoulder": (ROOT, 0.34),
-    "hip": (ROOT, 0.31),
-    "mid_hip": (ROOT, 0.31),
+    "shoulder": (ROOT, 0.37),
+    "hip": (ROOT, 0.32),
+    "mid_hip": (ROOT, 0.32),
     "neck": (ROOT, 0.36),
     "head": ("nose", 0.25),
     "eye_inner": ("nose", 0.10),
