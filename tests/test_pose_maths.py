@@ -101,8 +101,8 @@ def test_refinement_moves_a_point_onto_the_hot_spot_and_leaves_cold_ones() -> No
 
 def test_landmarks_are_in_pixels_of_the_picture_and_scored_by_visibility_and_presence() -> None:
     raw = np.zeros((39, 5), np.float32)
-    raw[:, :3] = [128, 64, -32]
-    raw[33:35, :2] = [[128, 128], [128, 0]]
+    raw[:, :3] = [128.5, 64.5, -32]  # counted from the edge of the first pixel, whose middle is at 0.5
+    raw[33:35, :2] = [[128.5, 128.5], [128.5, 0.5]]
     raw[:33, 3:] = [math.log(4), math.log(9)]  # logits of 0.8 and 0.9
     outputs = [raw.reshape(195), np.array([0.7], np.float32), np.full((64, 64, 39), -20, np.float32)]
     picture = Picture(frame(np.zeros((200, 300, 3), np.uint8), pixel_format="BGR"))

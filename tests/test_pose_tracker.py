@@ -36,7 +36,7 @@ class Stage:
 
     def detect(self, picture: Stage, most: int, min_score: float) -> list[Roi]:
         self.searches += 1
-        return [Roi(x, 250, SIZE, 0) for x in self.people if min_score <= 0.6 and x not in self.hidden][:most]
+        return [Roi(x, 250, SIZE, 0) for x in self.people if min_score <= 0.7 and x not in self.hidden][:most]
 
     def narrowed(self, part: Part) -> Stage:
         self.looked.append(part)
@@ -165,7 +165,7 @@ def test_the_detector_looks_at_every_frame_of_an_empty_room(stage: Stage) -> Non
 
 
 def test_the_thresholds_are_heeded(stage: Stage) -> None:
-    assert stage.step(tracker_on(stage, 1, min_detection=0.65), 100) == {}
+    assert stage.step(tracker_on(stage, 1, min_detection=0.75), 100) == {}
     assert stage.step(tracker_on(stage, 1, min_tracking=0.97), 100) == {}
     assert stage.step(tracker_on(stage, 1, min_detection=0.55, min_tracking=0.94), 100) == {1: 100}
 

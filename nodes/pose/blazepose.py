@@ -22,7 +22,7 @@ class BlazePose(PoseNode, Node):
         threads: int = Field(
             1, ge=1, le=16, description="threads of a network; more than 1 helps only on an idle machine"
         )
-        min_detection: float = live(0.5, "how sure the detector must be to begin following someone", ge=0, le=1)
+        min_detection: float = live(0.65, "how sure the detector must be to begin following someone", ge=0, le=1)
         min_tracking: float = live(0.5, "how sure the network must be that someone is still there", ge=0, le=1)
         world: bool = Field(False, description="whether to publish the points in metres, too, as the port `world`")
         mask: bool = Field(False, description="whether to publish where in the picture bodies are, as the port `mask`")

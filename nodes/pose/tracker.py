@@ -8,14 +8,14 @@ from typing import Any
 from nodes.pose.detector import Detector
 from nodes.pose.filters import OneEuro
 from nodes.pose.found import Found
-from nodes.pose.landmarker import POINTS, Landmarker
+from nodes.pose.landmarker import POINTS, Landmarker, Landmarks
 from nodes.pose.light import Light
-from nodes.pose.lookout import Lookout
+from nodes.pose.lookout import Lookout, around
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
 
-# How sure the landmark network must be of someone new. Of people it is nearly always surer, however dark it is, and of
-# things that the detector took for people less: docs/POSE-QUALITY.md.
+# How sure the landmark network must be of someone new, at two looks. Of people it is nearly always surer, however dark
+# it is, and of things that the detector took for people less: docs/POSE-QUALITY.md.
 SURE = 0.9
 
 
@@ -58,7 +58,7 @@ class Tracker:
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
         if view := self._lookout.look(picture, len(self._tracks), self._people):
-            self._search(view)
+            self._search(view, picture)
         people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
@@ -69,18 +69,24 @@ class Tracker:
         self._tracks = kept
         return people
 
-    def _search(self, picture: Picture) -> None:
-        """Begin a track for each person who has none, as long as there is room."""
-        for roi in self._detector(picture, self._people, self._min_detection):
-            if len(self._tracks) < self._people and not any(roi.is_same_person(track.roi) for track in self._tracks):
+    def _search(self, view: Picture, picture: Picture) -> None:
+        """Begin a track for each person in the view who has none, as long as there is room."""
+        for roi in self._detector(view, self._people, self._min_detection):
+            known = any(roi.is_same_person(track.roi) for track in self._tracks)
+            if not known and len(self._tracks) < self._people and self._is_seen_again(roi, picture):
                 self._tracks.append(_Track(self._next_handle, roi))
                 self._next_handle += 1
+
+    def _is_seen_again(self, roi: Roi, picture: Picture) -> bool:
+        """Whether the detector finds the same person at another scale. What only looks like one hardly stands that."""
+        closer = picture.narrowed(around(roi.x, roi.y, roi.size))
+        return any(roi.is_same_person(other) for other in self._detector(closer, self._people, self._min_detection))
 
     def _follow(self, track: _Track, picture: Picture, time_ns: int) -> Found | None:
         """The tracked person in this picture, and where to look in the next; None if they are gone."""
         size = track.roi.size
         seen = self._landmarker(picture, track.roi, track.light)
-        if seen.presence < (max(SURE, self._min_tracking) if track.new else self._min_tracking):
+        if seen.presence < self._min_tracking or (track.new and not self._is_someone(track, picture, seen)):
             return None
         track.new = False
         alignment = track.alignment(seen.alignment, time_ns, size) if self._filters else seen.alignment
@@ -88,3 +94,9 @@ class Tracker:
         if not picture.holds(track.roi.x, track.roi.y):
             return None
         return Found(track.handle, seen.xyz, seen.score, seen.alignment[0], size, seen.world, seen.mask)
+
+    def _is_someone(self, track: _Track, picture: Picture, seen: Landmarks) -> bool:
+        """Whether the square in which someone new was `seen`, and the one that this leads to, both hold a person."""
+        if seen.presence < SURE:
+            return False
+        return self._landmarker(picture, Roi.around(*seen.alignment), track.light).presence >= SURE
