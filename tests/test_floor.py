@@ -53,7 +53,7 @@ def test_the_floor_under_a_tilted_camera(pitch: float, roll: float, height: floa
     [
         [WALL],
         [WALL, PERSON],
-        [WALL, ((0.2, 0.9, -2.4), (0.9, 0.95, -1.9))],
+        [WALL, ((-0.2, 0.7, -2.4), (0.9, 0.75, -1.6))],
         [],
         [WALL, *[((x, 0.2 * x, -3.5), (x + 0.3, 2.5, -2 - x)) for x in (-1.5, -0.9, -0.1, 0.6, 1.1)]],
     ],
@@ -62,6 +62,11 @@ def test_the_floor_under_a_tilted_camera(pitch: float, roll: float, height: floa
 def test_no_floor_is_said_and_not_guessed(boxes: list) -> None:
     with pytest.raises(BadInput, match=r"No floor was found|almost empty"):
         find(pictures(boxes, pitch=5, height=1.4), EYE)
+
+
+def test_a_strip_of_floor_is_too_little() -> None:
+    with pytest.raises(BadInput, match="No floor was found"):
+        find(pictures([FLOOR, WALL], pitch=-14, height=1.12), EYE)
 
 
 def test_pure_noise_has_no_floor() -> None:

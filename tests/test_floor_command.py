@@ -79,6 +79,12 @@ def test_an_engine_that_runs_is_read_and_left_alone(
         end(engine)
 
 
+def test_a_camera_that_was_set_up_anew_meanwhile(calibrate: Callable[..., int], tmp_path: Path) -> None:
+    nodes = "  room: {type: fault.room, halve_at: 40, colour: false}\n"
+    assert calibrate("--frames", "16", nodes=nodes) == Exit.OK
+    assert written(tmp_path).size == (160, 120)
+
+
 @pytest.mark.parametrize(
     ("nodes", "told"),
     [

@@ -108,6 +108,18 @@ def test_an_arm_behind_the_back_is_not_measured_on_the_belly() -> None:
     assert np.abs(found.z[0, WRIST] - 2.45).max() < 0.3
 
 
+def test_a_hand_without_depth_stays_on_its_arm() -> None:
+    body = standing(z=2.2)
+    depth, seen = paper_doll([body], 3.5), keypoints([body])
+    hand = seen[0, WRIST, :2].mean(0).round().astype(int)
+    depth[hand[1] - 40 : hand[1] + 40, hand[0] - 40 : hand[0] + 40] = 0
+    for absurd in (-1e4, 1e4):
+        seen[0, WRIST, 2] = absurd
+        found = read(seen, depth, LENS)
+        assert not found.measured[0, WRIST].any() and found.measured.sum() == 33 - len(WRIST)
+        assert errors(found, [body])[0, WRIST].max() < 0.6
+
+
 def test_stray_pixels_are_not_believed() -> None:
     body = standing(z=2.2)
     depth, seen = paper_doll([body], 3.5), keypoints([body])

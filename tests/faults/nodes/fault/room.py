@@ -21,6 +21,7 @@ class Room(Node):
         pitch: float = 20.0
         height: float = 1.7
         total: int = 0  # 0: for ever; then silence
+        halve_at: int = 0  # from this picture on, a half as large
 
     outputs = {"image": Image(channels=3), "depth": Depth()}
 
@@ -49,11 +50,13 @@ class Room(Node):
         time.sleep(0.02)
         if self.config.total and self.number >= self.config.total:
             return
-        depth = self.depths[self.number % 4][..., None]
+        step = 2 if self.config.halve_at and self.number >= self.config.halve_at else 1
+        depth = self.depths[self.number % 4][::step, ::step, None]
+        lens = EYE._replace(fx=190.0 / step, fy=190.0 / step, cx=159.5 / step, cy=119.5 / step)
         self.number += 1
         for name, out in self.outs.items():
-            about = {"pixel_format": "BGR"} if name == "image" else {"pixel_format": "DEPTH"}
-            lens = EYE._replace(metres=0.001 if name == "depth" else 0.0) if self.config.lens else None
-            shape, dtype = ((240, 320, 3), np.uint8) if name == "image" else ((240, 320, 1), np.uint16)
-            with out.begin(shape, dtype, lens=lens, **about) as slot:
-                slot.array[:] = depth if name == "depth" else np.clip(depth // 20, 0, 255).astype(np.uint8)
+            kind = "DEPTH" if name == "depth" else "BGR"
+            seen = lens._replace(metres=0.001 if name == "depth" else 0.0) if self.config.lens else None
+            made = depth if name == "depth" else np.clip(depth // 20, 0, 255).astype(np.uint8).repeat(3, 2)
+            with out.begin(made.shape, made.dtype, lens=seen, pixel_format=kind) as slot:
+                slot.array[:] = made
