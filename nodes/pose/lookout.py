@@ -16,7 +16,7 @@ SEARCH_EVERY = 10
 SEARCH_LOST_EVERY = 3  # while someone who was lost may come back
 _WIDE = 1.25  # a picture whose long side is so much longer than the short one is looked at in parts, too
 _MOST = 8  # parts
-_AROUND = 1.2  # sizes of the lost body
+_AROUND = 1.2  # sizes of the body
 
 
 class Lookout:
@@ -39,11 +39,15 @@ class Lookout:
         if picture.expected:
             turn, lost = divmod(turn, 2)
             if lost:
-                x, y, size = picture.expected[turn % len(picture.expected)]
-                side = _AROUND * size
-                return picture.narrowed((x - side / 2, y - side / 2, side, side))
+                return picture.narrowed(around(*picture.expected[turn % len(picture.expected)]))
         parts = views(picture.part)
         return picture.narrowed(parts[turn % len(parts)])
+
+
+def around(x: float, y: float, size: float) -> Part:
+    """The part in which a detector sees a body of this size, with its middle at x, y, best."""
+    side = _AROUND * size
+    return x - side / 2, y - side / 2, side, side
 
 
 def views(part: Part) -> list[Part]:
