@@ -66,7 +66,7 @@ def test_no_floor_is_said_and_not_guessed(boxes: list) -> None:
 
 def test_a_strip_of_floor_is_too_little() -> None:
     with pytest.raises(BadInput, match="No floor was found"):
-        find(pictures([FLOOR, WALL], pitch=-14, height=1.12), EYE)
+        find(pictures([FLOOR, WALL], pitch=-14, height=1.2), EYE)
 
 
 def test_pure_noise_has_no_floor() -> None:
