@@ -95,7 +95,7 @@ def errors(noise_m: float, approach_m: float) -> dict[str, float]:
 
     approach_m: by how much the disc swings to and fro, besides from left to right.
     """
-    from realsense_kit import Disc, lens_of, make_recording
+    from realsense_kit import FPS, Disc, lens_of, make_recording
 
     from nodes.camera.realsense import RealSense
 
@@ -125,7 +125,8 @@ def errors(noise_m: float, approach_m: float) -> dict[str, float]:
             picture, depth = camera.frames[-1], camera.outs["depth"].frames[-1]
             k = int(picture.array[0, 0, 0])
             truth = disc(k).centre(k) + body
-            about = {"canvas": (640, 480), "ids": (1,), "capture_ns": picture.capture_ns}
+            # Played as fast as possible; the filter is to see the times at which it was recorded.
+            about = {"canvas": (640, 480), "ids": (1,), "capture_ns": round(k * 1e9 / FPS)}
             metric.step(
                 keypoints=frame(keypoints([truth], lens), k + 1, pixel_format="KEYPOINTS", **about), depth=depth
             )

@@ -26,7 +26,7 @@ class Metric(Node):
 
     class Config(NodeConfig):
         floor: str = Field("", description="the file that `run_engine.py calibrate` wrote; empty: camera space")
-        calm: float = live(0.5, "how calm the filter makes the depths, and how late: 0 quick, 1 calm", ge=0, le=1)
+        calm: float = live(0.25, "how calm the filter makes the depths, and how late: 0 quick, 1 calm", ge=0, le=1)
 
     inputs = {"keypoints": Latest, "depth": Paired}
     outputs = {"world": World(points=33)}
