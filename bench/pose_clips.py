@@ -49,7 +49,7 @@ def points_of(quality: str, kind: str, files: dict[str, Path]) -> np.ndarray:
 
 def exactness(found: np.ndarray, files: dict[str, Path]) -> dict[str, float]:
     views = read_views(files["calibration.qca.txt"])
-    reference = np.load(ROOT / "bench" / "pose_reference.npz")["points"].astype(float)
+    reference = np.load(ROOT / "bench" / "pose_reference.npz", allow_pickle=False)["points"].astype(float)
     missed = np.isnan(found[..., 0, 0])
     truth = np.stack([view.project(reference) for view in views])
     off = np.linalg.norm(found - truth, axis=-1)

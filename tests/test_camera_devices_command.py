@@ -224,18 +224,18 @@ class Driver:
         if request == 0xC0405602:
             (kind,) = struct.unpack_from("I", memory, 4)
             self._check(kind == 1 and index < 2)
-            struct.pack_into("I", memory, 44, self.CODES[index])
+            memory[44:48] = struct.pack("I", self.CODES[index])
         elif request == 0xC02C564A:
             (code,) = struct.unpack_from("I", memory, 4)
             self._check(index < (2 if code == self.CODES[0] else 1))
             sizes = (1, *((1280, 720), (640, 480))[index]) if code == self.CODES[0] else (3, 160, 320, 8, 120, 240, 8)
-            struct.pack_into(f"{len(sizes)}I", memory, 8, *sizes)
+            memory[8 : 8 + 4 * len(sizes)] = struct.pack(f"{len(sizes)}I", *sizes)
         else:
             assert request == 0xC034564B
             code, width, _ = struct.unpack_from("3I", memory, 4)
             rates = {1280: [30], 640: [60, 30, 7.5], 160: [], 320: [90]}[width]
             self._check(index < len(rates))
-            struct.pack_into("3I", memory, 16, 1 if code == self.CODES[0] else 3, 10, round(10 * rates[index]))
+            memory[16:28] = struct.pack("3I", 1 if code == self.CODES[0] else 3, 10, round(10 * rates[index]))
 
     def _check(self, there):
         if not there:
