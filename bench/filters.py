@@ -56,7 +56,9 @@ def dance(seconds: float = 20, fps: float = 60) -> Trace:
 
 
 def clip() -> Trace:
-    measured = np.load(ROOT / "tests" / "data" / "pose_reference.npz", allow_pickle=False)["raw"][:, :, :3].astype(np.float64)
+    measured = np.load(ROOT / "tests" / "data" / "pose_reference.npz", allow_pickle=False)["raw"][:, :, :3].astype(
+        np.float64
+    )
     reach = 4
     window = np.arange(-reach, reach + 1)
     parabola = np.linalg.pinv(np.stack([window**0, window, window**2], 1))[0]
