@@ -82,10 +82,10 @@ def opened(**settings: Any) -> Iterator[tuple[Any, Timed]]:
             segment.unlink()
 
 
-def pictures(gain: float) -> list[Frame]:
+def pictures(gain: float, most: int = 100) -> list[Frame]:
     """The demo's visitor in a room of 1280 × 720, as bright as `gain` says."""
     capture, found = cv2.VideoCapture(str(ROOT / "assets" / "visitor.mp4")), []
-    while (read := capture.read())[0]:
+    while len(found) < most and (read := capture.read())[0]:
         picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
         width = round(read[1].shape[1] * HEIGHT / read[1].shape[0])
         picture[:, (WIDTH - width) // 2 :][:, :width] = cv2.resize(read[1], (width, HEIGHT))
