@@ -50,6 +50,7 @@ def test_a_config_whose_engine_does_not_run(
     assert calibrate(nodes=nodes) == Exit.OK
     found, told = written(tmp_path), capsys.readouterr().out
     assert found.size == (320, 240) and found.lens.metres == 0.001
+    assert f"floor: {tmp_path / 'floor.json'}" in told  # a path that a config can name, wherever the command was typed
     for words in ("4 depth pictures, 320 × 240, of room.depth", "m above the floor, looks", "% of all measured points"):
         assert words in told
     assert "never" not in told  # only the camera is started
@@ -79,9 +80,14 @@ def test_an_engine_that_runs_is_read_and_left_alone(
         end(engine)
 
 
+def test_depth_that_the_config_does_not_ask_for(calibrate: Callable[..., int], tmp_path: Path) -> None:
+    assert calibrate(nodes="  room: {type: fault.room, depth: false}\n") == Exit.OK
+    written(tmp_path)
+
+
 def test_a_camera_that_was_set_up_anew_meanwhile(calibrate: Callable[..., int], tmp_path: Path) -> None:
-    nodes = "  room: {type: fault.room, halve_at: 40, colour: false}\n"
-    assert calibrate("--frames", "16", nodes=nodes) == Exit.OK
+    nodes = "  room: {type: fault.room, halve_at: 25, colour: false}\n"
+    assert calibrate("--frames", "10", nodes=nodes) == Exit.OK
     assert written(tmp_path).size == (160, 120)
 
 
@@ -109,10 +115,10 @@ def test_what_cannot_be_is_a_sentence_and_loses_nothing(
 def test_a_camera_that_falls_silent_is_not_waited_for_for_ever(
     calibrate: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(floor_source, "PATIENCE_S", 3.0)
-    nodes = "  room: {type: fault.room, total: 100, colour: false}\n"
+    monkeypatch.setattr(floor_source, "PATIENCE_S", 2.0)
+    nodes = "  room: {type: fault.room, total: 30, colour: false}\n"
     assert calibrate("--frames", "300", nodes=nodes) == Exit.BAD_INPUT
-    assert "No depth picture has come from room for 3 s" in capsys.readouterr().err
+    assert "No depth picture has come from room for 2 s" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def calibrate(options: argparse.Namespace) -> None:
         f"and leans {abs(roll):.1f}° to its {'right' if roll >= 0 else 'left'}.\n"
         f"{floor.share:.0%} of all measured points lie on the floor, {floor.rms_mm:.0f} mm from it (rms).\n"
         f"Wrote {out}. Look at {picture}: what is green there was taken for the floor.\n"
-        f"Use it with: pose.metric, floor: {out}"
+        f"Use it with: pose.metric, floor: {_from_root(out)}"
     )
 
 
@@ -102,6 +102,12 @@ def _caption(floor: Floor) -> str:
         f"{floor.height:.2f} m above the floor, {pitch:.1f} deg down, {roll:.1f} deg to the right; "
         f"{floor.share:.0%} of all points, rms {floor.rms_mm:.0f} mm; squares: 1 m"
     )
+
+
+def _from_root(path: Path) -> Path:
+    """As a config names it: nodes start at the folder of run_engine.py."""
+    whole = path.resolve()
+    return whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else whole
 
 
 def _frames(text: str) -> int:

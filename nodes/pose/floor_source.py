@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from engine.directory import Directory, directory_beats
 from engine.errors import BadInput, SegmentError
 from engine.frame import Frame, Lens
 from engine.layout import MAX_STREAMS
-from engine.node import Depth
+from engine.node import Depth, Port
 from engine.progress import Progress
 from engine.ring_reader import Policy
 from engine.stream import StreamReader
@@ -137,15 +137,22 @@ def configured(path: Path) -> Iterator[Engine]:
         with running(config.engine.name) as engine:
             yield engine
         return
-    cameras = [
-        node.name
-        for node in config.nodes
-        if not node.inputs and any(isinstance(port, Depth) for port in node.outputs.values())
-    ]
+    if not _with_depth(config):  # a camera may have depth that this config does not ask for
+        able = [node.name for node in config.nodes if _gives_depth(node.node_class.outputs)]
+        config = configs.load(path, [f"{name}.depth=true" for name in able])
+    cameras = _with_depth(config)
     if not cameras:
         raise BadInput(f"{path} has no camera with depth. Give a config with camera.realsense, or --recording.")
     with _own(config, cameras) as engine:
         yield engine
+
+
+def _with_depth(config: configs.Config) -> list[str]:
+    return [node.name for node in config.nodes if not node.inputs and _gives_depth(node.outputs)]
+
+
+def _gives_depth(ports: Mapping[str, Port]) -> bool:
+    return any(isinstance(port, Depth) for port in ports.values())
 
 
 @contextmanager

@@ -17,6 +17,7 @@ class Room(Node):
     class Config(NodeConfig):
         floor: bool = True
         colour: bool = True
+        depth: bool = True
         lens: bool = True
         pitch: float = 20.0
         height: float = 1.7
@@ -27,7 +28,8 @@ class Room(Node):
 
     @classmethod
     def outputs_of(cls, config: Config) -> dict[str, Port]:
-        return cls.outputs if config.colour else {"depth": Depth()}
+        asked = {"image": config.colour, "depth": config.depth}
+        return {name: port for name, port in cls.outputs.items() if asked[name]}
 
     def setup(self) -> None:
         boxes = [FLOOR, WALL, PERSON] if self.config.floor else [WALL, PERSON]
