@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -202,3 +203,16 @@ def test_someone_new_must_be_surer_than_someone_known(stage: Stage) -> None:
     assert stage.step(tracker, 100) == {handle: 100}
     stage.presence = 0.49
     assert stage.step(tracker, 100) == {}
+
+
+def test_someone_new_must_be_there_at_a_second_look_too(stage: Stage) -> None:
+    looks = iter([0.95, 0.5, 0.95, 0.95])
+    first = stage.landmarks
+
+    def landmarks(picture: Stage, roi: Roi, light: object) -> Landmarks:
+        return replace(first(picture, roi, light), presence=next(looks))
+
+    stage.landmarks = landmarks  # type: ignore[method-assign]
+    tracker = tracker_on(stage, 1)
+    assert stage.step(tracker, 100) == {}
+    assert len(stage.step(tracker, 100)) == 1

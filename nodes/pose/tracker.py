@@ -10,7 +10,7 @@ from nodes.pose.filters import OneEuro
 from nodes.pose.found import Found
 from nodes.pose.landmarker import POINTS, Landmarker, Landmarks
 from nodes.pose.light import Light
-from nodes.pose.lookout import Lookout, around
+from nodes.pose.lookout import Lookout
 from nodes.pose.picture import Picture
 from nodes.pose.roi import Roi
 
@@ -58,7 +58,7 @@ class Tracker:
         if size != self._size:  # another camera mode: where people were means nothing now
             self._tracks, self._size = [], size
         if view := self._lookout.look(picture, len(self._tracks), self._people):
-            self._search(view, picture)
+            self._search(view)
         people: list[Found] = []
         kept: list[_Track] = []
         for track in self._tracks:
@@ -69,18 +69,13 @@ class Tracker:
         self._tracks = kept
         return people
 
-    def _search(self, view: Picture, picture: Picture) -> None:
+    def _search(self, view: Picture) -> None:
         """Begin a track for each person in the view who has none, as long as there is room."""
         for roi in self._detector(view, self._people, self._min_detection):
             known = any(roi.is_same_person(track.roi) for track in self._tracks)
-            if not known and len(self._tracks) < self._people and self._is_seen_again(roi, picture):
+            if not known and len(self._tracks) < self._people:
                 self._tracks.append(_Track(self._next_handle, roi))
                 self._next_handle += 1
-
-    def _is_seen_again(self, roi: Roi, picture: Picture) -> bool:
-        """Whether the detector finds the same person at another scale. What only looks like one hardly stands that."""
-        closer = picture.narrowed(around(roi.x, roi.y, roi.size))
-        return any(roi.is_same_person(other) for other in self._detector(closer, self._people, self._min_detection))
 
     def _follow(self, track: _Track, picture: Picture, time_ns: int) -> Found | None:
         """The tracked person in this picture, and where to look in the next; None if they are gone."""
