@@ -24,7 +24,7 @@ _SAME_BODY_M, _TORSO_M = 0.2, 0.4
 _SIZES = (0.5, 1.6)  # bodies smaller or larger than this beside an average adult are none
 _MARGIN_M = 0.03
 _HIDDEN_SCORE, _HIDDEN_M = 0.5, 0.1  # what the estimator did not see counts as measured only where it is expected
-_NOTHING = 65535
+_LAST = 65535
 
 
 class Reading(NamedTuple):
@@ -102,21 +102,21 @@ class DepthReader:
     ) -> tuple[np.ndarray, np.ndarray]:
         """z and whether it was measured, both (P, 1 + K), from the torso outwards."""
         parents, up_to = self._limbs.parents, 1 + self._count
-        line, lean, layers, known = sight[:, :up_to], lean[:, :up_to], layers[..., :up_to], known[:, :up_to]
-        parent = line[:, parents]
-        lean_on = lean - lean[:, parents]
+        x, y, lean = sight[:, :up_to, 0], sight[:, :up_to, 1], lean[:, :up_to]
+        on_x, on_y, lean_on = x.take(parents, 1), y.take(parents, 1), lean - lean.take(parents, 1)
         # The line of sight comes closest to the parent at `nearest` times its z. Along it, the ball's edge is as far
         # from there as the root of that z squared times `bend`, plus `reach`.
-        square = 1 + (line * line).sum(-1)
-        nearest = (1 + (line * parent).sum(-1)) / square
-        bend = nearest * nearest - (1 + (parent * parent).sum(-1)) / square
+        square = 1 + x * x + y * y
+        nearest = (1 + x * on_x + y * on_y) / square
+        bend = nearest * nearest - (1 + on_x * on_x + on_y * on_y) / square
         scale = np.where(size > 0, np.minimum(np.maximum(body * size, _SIZES[0]), _SIZES[1]), 1)
         reach = (self._limbs.reach * scale[:, None]) ** 2 / square
-        layers, seen = np.where(known, layers, np.inf), score[:, :up_to] >= _HIDDEN_SCORE
-        z, measured = np.empty(line.shape[:2]), np.zeros(line.shape[:2], bool)
+        layers = np.where(known[:, :up_to], layers[..., :up_to], np.inf)
+        seen = score[:, :up_to] >= _HIDDEN_SCORE
+        z, measured = np.empty(x.shape), np.zeros(x.shape, bool)
         z[:, 0] = body
         for number, level in enumerate(self._limbs.levels):
-            on = z[:, parents[level]]
+            on = z.take(parents[level], 1)
             middle = on * nearest[:, level]
             half = np.sqrt(np.maximum(on * on * bend[:, level] + reach[:, level], 0))
             guess = on + lean_on[:, level] * body[:, None]
@@ -155,15 +155,15 @@ class DepthReader:
         x, y = (np.rint(places[:, :, n] + _GRID[:, n] * radius).astype(np.intp).view(np.uintp) for n in (0, 1))
         inside = (x < width) & (y < height)
         samples = depth.take(np.where(inside, y * width + x, 0).view(np.intp)) * inside
-        samples[samples == 0] = _NOTHING
+        samples -= 1  # so that 0, the unknown, comes last
         samples.sort(-1)
-        known = np.count_nonzero(samples != _NOTHING, axis=-1)
+        known = np.count_nonzero(samples != _LAST, axis=-1)
         flat, starts = samples.reshape(-1), np.arange(known.size).reshape(known.shape) * len(_GRID)
         first = flat[starts + known // _NEARLY_FIRST]
         layer = np.count_nonzero(samples <= first[..., None] + np.float32(_LAYER_M / metres), axis=-1)
         layer = np.minimum(layer, known)
         behind = np.where(layer < known, layer + known, layer) // 2
-        return flat[np.stack([starts + layer // 2, starts + behind])] * metres, known >= _FEWEST
+        return (flat[np.stack([starts + layer // 2, starts + behind])] + 1.0) * metres, known >= _FEWEST
 
     def _body(self, near: np.ndarray, known: np.ndarray, score: np.ndarray, size: np.ndarray) -> np.ndarray:
         """How far away the middle of each torso is, (P,) metres; 0 where nothing shows the body.
@@ -173,11 +173,9 @@ class DepthReader:
         relative = near * size[:, None]
         allowed = ((relative > _SIZES[0]) & (relative < _SIZES[1])) | (size == 0)[:, None]
         weight = score * score * (known & allowed)
-        agree = (np.abs(near[:, :, None] - near[:, None]) < _SAME_BODY_M) * weight[:, None]
-        best = agree.sum(-1).argmax(-1)
-        row = np.arange(len(best))
-        agree = agree[row, best]
-        body = (agree * near).sum(-1) / np.maximum(agree.sum(-1), 1e-9)
+        support = ((np.abs(near[:, :, None] - near[:, None]) < _SAME_BODY_M) * weight[:, None]).sum(-1)
+        row, best = np.arange(len(near)), support.argmax(-1)
+        body = near[row, best] * (support[row, best] > 0)
         torso = near[:, 1 + self._count :]
         fits = known[:, 1 + self._count :] & (np.abs(torso - body[:, None]) < _TORSO_M)
         count = np.count_nonzero(fits, axis=1)
