@@ -23,6 +23,7 @@ class Lookout:
     def __init__(self) -> None:
         self._since_look = SEARCH_EVERY  # pictures
         self._looks = 0
+        self._followed = 0
 
     def look(self, picture: Picture, followed: int, most: int) -> Picture | None:
         """What of this picture a detector is to look at, where `followed` people of `most` are known; None: nothing.
@@ -31,6 +32,9 @@ class Lookout:
         """
         self._since_look += 1
         every = SEARCH_LOST_EVERY if picture.expected else SEARCH_EVERY
+        if followed > self._followed:  # people come together, and of two who are close the detector may see one
+            every = 1
+        self._followed = followed
         if followed and (followed >= most or self._since_look < every):
             return None
         self._since_look = 0
