@@ -116,7 +116,7 @@ def errors(noise_m: float, approach_m: float) -> dict[str, float]:
     found: dict[int, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as folder:
         recording = make_recording(Path(folder) / "disc.db3", FRAMES, scene=scenes.__getitem__)
-        camera, metric = make(RealSense, recording=str(recording), fast=True), make(Metric)
+        camera, metric = make(RealSense, recording=str(recording)), make(Metric)
         deadline = time.monotonic() + PATIENCE_S
         while not camera.ended and time.monotonic() < deadline:
             before = len(camera.frames)
@@ -126,7 +126,7 @@ def errors(noise_m: float, approach_m: float) -> dict[str, float]:
             picture, depth = camera.frames[-1], camera.outs["depth"].frames[-1]
             k = int(picture.array[0, 0, 0])
             truth = disc(k).centre(k) + body
-            # Played as fast as possible; the filter is to see the times at which it was recorded.
+            # A busy machine plays unevenly; the filter is to see the times at which it was recorded.
             about = {"canvas": (640, 480), "ids": (1,), "capture_ns": round(k * 1e9 / FPS)}
             metric.step(
                 keypoints=frame(keypoints([truth], lens), k + 1, pixel_format="KEYPOINTS", **about), depth=depth
