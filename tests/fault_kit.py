@@ -121,7 +121,8 @@ OF_A_PICTURE = [
         "frozen until opened anew", lambda s: s.tell(mode="hung"), lambda s: s.tell(mode="moving"), "the same picture"
     ),
     Fault("wrong size", lambda s: s.restart(size=(640, 480)), Source.restart, "640 x 480, no longer"),
-    Fault("frame rate × 3", lambda s: s.tell(fps=75), lambda s: s.tell(fps=25), "not 25 as asked; one in 3"),
+    # One in 2 where the machine is too busy to make so many.
+    Fault("frame rate × 3", lambda s: s.tell(fps=75), lambda s: s.tell(fps=25), "not 25 as asked; one in [23]"),
 ]
 TRUNCATED = Fault("file truncated", lambda s: s.truncate(), lambda s: s.mend(), "breaks off")
 UNPLUGGED = Fault("device gone and back", Source.kill, Source.start, "There is no|No pictures come")

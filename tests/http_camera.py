@@ -50,7 +50,7 @@ class Pictures:
 
     def send(self, write: Callable[[bytes], object]) -> None:
         """Until `on` is over, or `write` raises."""
-        number, hung = self.number, False
+        number, hung, due = self.number, False, time.monotonic()
         while self.on:
             hung = hung or self.mode == "hung"
             if self.mode == "moving" and not hung:
@@ -60,7 +60,8 @@ class Pictures:
                 jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
                 head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
                 write(head + jpeg + b"\r\n")
-            time.sleep(1 / self.fps)
+            due = max(due + 1 / self.fps, time.monotonic() - 0.1)  # late pictures are made up for, if not many
+            time.sleep(max(0, due - time.monotonic()))
 
 
 class Camera(Pictures):

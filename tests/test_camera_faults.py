@@ -20,7 +20,6 @@ from fault_sources import Reel, device_path, http_camera, pipe_camera, rtsp_came
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stops processes and makes devices by Linux's means")
 QUICK = "read_timeout: 0.8, frozen_after: 0.6, fps: 25"
 PERIOD_MS = 40
-SECOND = 10**9
 NO_RTSP = without_rtsp()
 
 
