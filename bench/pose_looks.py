@@ -13,6 +13,7 @@ from bench.steps import ROOT, frame, make
 from engine.frame import Frame
 
 FPS = 60
+RANDOM = np.random.default_rng(0)
 
 # Parts of the clips in which nobody ever is: left, top, width and height, 0..1.
 EMPTY = {
@@ -50,16 +51,14 @@ class Estimator:
     def mask(self) -> Frame:
         return self._node.outs["mask"].newest
 
-    def anew(self, picture: np.ndarray) -> Frame:
-        """As if it were the first picture: one of another size makes it forget."""
+    def forget(self) -> None:
+        """What comes next is as if it were the first picture: one of another size makes it forget."""
         self(np.zeros((8, 8), np.uint8))
-        return self(picture)
 
 
 def dimmed(picture: np.ndarray, gain: float, noise: float = 1.0) -> np.ndarray:
     """As a dark room gives it: fewer levels, and the noise of the sensor."""
-    random = np.random.default_rng(int(picture[::50, ::50].sum()))
-    dark = picture * gain + random.normal(0, noise, picture.shape)
+    dark = picture * gain + (RANDOM.normal(0, noise, picture.shape) if noise else 0)
     return np.clip(np.rint(dark), 0, 255).astype(np.uint8)
 
 
