@@ -96,10 +96,19 @@ def test_ids_are_never_used_again(stage: Stage) -> None:
     assert stage.step(tracker, 100, 500) == {3: 100, 4: 500}
 
 
-def test_two_tracks_that_end_up_on_one_person_become_the_older_one(stage: Stage) -> None:
+@pytest.mark.parametrize(("at", "stays"), [(110, 1), (121, 2)])
+def test_of_two_squares_that_end_up_on_one_body_the_one_that_jumped_there_goes(
+    stage: Stage, at: float, stays: int
+) -> None:
     tracker = tracker_on(stage, 2)
     stage.step(tracker, 100, 130)
-    assert stage.step(tracker, 118) == {1: 118}
+    assert stage.step(tracker, at) == {stays: at}
+
+
+def test_who_comes_close_to_another_stays_two(stage: Stage) -> None:
+    tracker = tracker_on(stage, 2)
+    stage.step(tracker, 100, 130)
+    assert stage.step(tracker, 108, 120) == {1: 108, 2: 120}
 
 
 def test_the_detector_rests_while_everyone_is_followed(stage: Stage) -> None:

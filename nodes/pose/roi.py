@@ -9,7 +9,7 @@ import numpy as np
 
 # MediaPipe grows the circle around a body by this much before it cuts the square out.
 _MARGIN = 1.25
-# Two squares whose centres (the hips) are nearer than this part of their size hold the same person.
+# A square whose centre (the hips) is nearer to another than this part of their size holds nobody new.
 # The square is about 1.5 body heights wide, so this is about a forearm's length.
 _SAME = 0.15
 

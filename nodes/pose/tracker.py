@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from nodes.pose.detector import Detector
 from nodes.pose.filters import OneEuro
@@ -17,6 +20,7 @@ from nodes.pose.roi import Roi
 # How sure the landmark network must be of someone new, at two looks. Of people it is nearly always surer, however dark
 # it is, and of things that the detector took for people less: docs/POSE-QUALITY.md.
 SURE = 0.9
+_SAME = 0.05  # sizes; points of two squares that are nearer to each other belong to one body
 
 
 @dataclass
@@ -31,6 +35,7 @@ class _Track:
     roi: Roi
     alignment: OneEuro = field(default_factory=lambda: OneEuro(min_cutoff=0.01, beta=10))
     light: Light = field(default_factory=Light)
+    moved: float = 0.0  # from the last picture to this one, in sizes
     new: bool = True
 
 
@@ -59,15 +64,14 @@ class Tracker:
             self._tracks, self._size = [], size
         if view := self._lookout.look(picture, len(self._tracks), self._people):
             self._search(view)
-        people: list[Found] = []
-        kept: list[_Track] = []
-        for track in self._tracks:
-            person = self._follow(track, picture, time_ns)
-            if person and not any(track.roi.is_same_person(other.roi) for other in kept):
-                people.append(person)
-                kept.append(track)
-        self._tracks = kept
-        return people
+        seen = [(track, one) for track in self._tracks if (one := self._follow(track, picture, time_ns))]
+        # Of two squares that end up on one body, the one that jumped there has lost its own.
+        kept: dict[int, Found] = {}
+        for track, one in sorted(seen, key=lambda pair: pair[0].moved):
+            if not any(_are_one(one, other) for other in kept.values()):
+                kept[track.handle] = one
+        self._tracks = [track for track in self._tracks if track.handle in kept]
+        return [kept[track.handle] for track in self._tracks]
 
     def _search(self, view: Picture) -> None:
         """Begin a track for each person in the view who has none, as long as there is room."""
@@ -85,7 +89,8 @@ class Tracker:
             return None
         track.new = False
         alignment = track.alignment(seen.alignment, time_ns, size) if self._filters else seen.alignment
-        track.roi = Roi.around(*alignment)
+        before, track.roi = track.roi, Roi.around(*alignment)
+        track.moved = math.hypot(track.roi.x - before.x, track.roi.y - before.y) / size
         if not picture.holds(track.roi.x, track.roi.y):
             return None
         return Found(track.handle, seen.xyz, seen.score, seen.alignment[0], size, seen.world, seen.mask)
@@ -95,3 +100,9 @@ class Tracker:
         if seen.presence < SURE:
             return False
         return self._landmarker(picture, Roi.around(*seen.alignment), track.light).presence >= SURE
+
+
+def _are_one(one: Found, other: Found) -> bool:
+    """Whether the points of two squares are those of the same body."""
+    apart = np.hypot(*(one.xyz - other.xyz)[:, :2].T)
+    return float(np.median(apart)) < _SAME * max(one.size, other.size)
