@@ -128,6 +128,8 @@ class Node:
     # ones, by itself and not on top of those before it; a number is a limit, which lowers and never raises.
     profiles: ClassVar[tuple[dict[str, Any], ...]] = ()
 
+    _why: str | None = None  # the trouble that `troubled` was told last
+
     # Set by the worker before `setup`.
     config: Any
     name: str
@@ -178,6 +180,14 @@ class Node:
 
         name: 1 to 32 small letters, digits and _; up to 8 values, text of at most 64 characters.
         """
+
+    def troubled(self, why: str | None) -> None:
+        """`degraded(why)`, again and again as long as it is so; with None, `recovered()`, if that was not said yet."""
+        if why:
+            self.degraded(why)
+        elif self._why:
+            self.recovered()
+        self._why = why
 
     def end(self) -> None:
         """A source has nothing more to give: publish the end of its streams. Only `step` may call it."""

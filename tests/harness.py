@@ -97,7 +97,7 @@ def make(
     node.reads = tuple(reads or node_class.inputs)
     node.outs = {port: Capture() for port in node_class.outputs_of(node.config)}  # type: ignore[misc]
     node.complaints = []  # type: ignore[attr-defined]
-    node.degraded = node.complaints.append  # type: ignore[attr-defined, method-assign]
+    node.degraded = lambda why: why in node.complaints[-1:] or node.complaints.append(why)  # type: ignore[attr-defined, method-assign]
     node.recovered = node.complaints.clear  # type: ignore[attr-defined, method-assign]
     node.metrics = {}  # type: ignore[attr-defined]
     node.metric = node.metrics.__setitem__  # type: ignore[attr-defined, method-assign]

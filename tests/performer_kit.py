@@ -87,7 +87,7 @@ class Play:
 
     @property
     def trouble(self) -> str:
-        return self.node.trouble
+        return self.node._why or ""
 
     def until(self, done: Any, persons: np.ndarray) -> list[Frame]:
         """Step until `done(frame)`; all the frames until then."""

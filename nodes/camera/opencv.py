@@ -62,7 +62,6 @@ class OpenCV(Node):
     as_it_came = np.empty(0, np.uint8)  # the picture before it is turned
     watchdog: Any = None
     rate: Any = None
-    said: str | None = None
 
     def setup(self) -> None:
         from nodes.camera.capture import is_address, is_device, shown
@@ -114,7 +113,7 @@ class OpenCV(Node):
             source.close()
             raise BadInput(trouble)
         self.watchdog = Watchdog(name, config.frozen_after)
-        self.say(trouble)
+        self.troubled(trouble)
         return source
 
     def step(self) -> None:
@@ -122,7 +121,7 @@ class OpenCV(Node):
             if picture is not None:
                 self.publish(picture)
         witnesses = (self.source, self.watchdog, self.rate) if self.watchdog else (self.source,)
-        self.say(next((witness.trouble for witness in witnesses if witness.trouble), None))
+        self.troubled(next((witness.trouble for witness in witnesses if witness.trouble), None))
         for remark in self.plugged.news() if self.plugged else ():
             self.log.warning("%s", remark)
         if self.source.ended:
@@ -156,15 +155,6 @@ class OpenCV(Node):
         self.turn = Turn(self.config.rotate, self.config.mirror)
         if self.plugged:
             self.plugged.locks = self.locks()
-
-    def say(self, trouble: str | None) -> None:
-        """Pass on what is wrong, or that it is over."""
-        if trouble != self.said:
-            self.said = trouble
-            if trouble:
-                self.degraded(trouble)
-            else:
-                self.recovered()
 
     def close(self) -> None:
         if self.source is not None:

@@ -47,7 +47,6 @@ class Cutout(Node):
         self._floor = floor.read(Path(self.config.floor)) if self.config.floor else None
         self._mask: np.ndarray | None = None
         self._seen_ns: int | None = None
-        self._complains = False
 
     def step(self, image: Frame, depth: Frame | None, keypoints: Frame | None) -> None:
         if image.pixel_format not in _TO_RGBA or image.array.dtype != np.uint8:
@@ -91,14 +90,11 @@ class Cutout(Node):
         lens = depth.lens if depth is not None else None
         if depth is not None and keypoints is not None and lens is not None and lens.metres > 0:
             self._mask, self._seen_ns = self._read(depth, keypoints, lens), image.capture_ns
-            if self._complains:
-                self.recovered()
-                self._complains = False
+            self.troubled(None)
             return self._mask
         since = self._seen_ns = min(self._seen_ns or image.capture_ns, image.capture_ns)
-        if image.capture_ns - since > PATIENCE_NS and not self._complains:
-            self.degraded(self._complaint(depth, keypoints))
-            self._complains = True
+        if image.capture_ns - since > PATIENCE_NS and not self._why:
+            self.troubled(self._complaint(depth, keypoints))
         return self._mask if image.capture_ns - since <= HELD_NS else None
 
     @staticmethod

@@ -88,7 +88,6 @@ class Performer(Node):
         threads = config.threads or min(max((os.cpu_count() or 2) // 2, 1), MOST_THREADS)
         self.loader = Loader(config.backend, config.device, threads, config.people)
         self.pin = self._ring_pin() if config.pin_ring else None
-        self.trouble = ""
         self.configured()
         self.loader.wait(config.startup_timeout if self.offline else FIRST_WAIT_S)
         self._take_over()
@@ -120,8 +119,7 @@ class Performer(Node):
         try:
             people = on_stage(keypoints, keypoints.canvas, "contain", config.mirror)  # in the camera's own pixels
         except ValueError as error:
-            self.trouble = f"What comes in cannot be played: {error}."
-            self.degraded(self.trouble)
+            self.troubled(f"What comes in cannot be played: {error}.")
             return
         seen = self.people.see(ids_of(keypoints, people), people, keypoints.capture_ns, config.people)
         stage = Stage(keypoints.canvas, config.fit, config.clamp, config.background == "plate", keypoints.capture_ns)
@@ -167,11 +165,7 @@ class Performer(Node):
         trouble = self.loader.trouble
         if self.cast is None:
             trouble = f"{trouble.rstrip('.') or 'The performer is being loaded'}. A drawn figure plays meanwhile."
-        if trouble:
-            self.degraded(trouble)
-        elif self.trouble:
-            self.recovered()
-        self.trouble = trouble
+        self.troubled(trouble)
 
     def _draw_figure(self, keypoints: Frame) -> None:
         """In place of a performer."""

@@ -56,7 +56,6 @@ class TorchModel(Node):
         self.canvas[..., 3] = 255
         self.raster = Raster(self.shown.size)
         self.encoder, self.decoder = Encoder(self.shown), Decoder(about.answered)
-        self.complained = False
         try:
             for _ in range(WARM_UP_RUNS):
                 answer = self._run()
@@ -69,17 +68,17 @@ class TorchModel(Node):
         try:
             ids = self._show(frame)
         except ValueError as error:
-            self._complain(str(error))
+            self.troubled(str(error))
             return
         try:
             answer = self._run()
             if answer.shape != self.shape:
                 raise NetworkFailed(f"its picture was {self.shape} at the start and is {answer.shape} now")
         except NetworkFailed as error:
-            self._complain(f"The network gave no picture: {error}. What it was shown is on the screen instead.")
+            self.troubled(f"The network gave no picture: {error}. What it was shown is on the screen instead.")
             answer = None
         else:
-            self._settled()
+            self.troubled(None)
         width, height = size = self.config.size or self.picture.shape[1::-1]
         with self.out.begin(
             (height, width, 4), np.uint8, source=frame, pixel_format="RGBA", canvas=size, ids=ids,
@@ -146,12 +145,3 @@ class TorchModel(Node):
             shrinks = out.shape[1] < picture.shape[1]
             way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             cv2.resize(picture, out.shape[1::-1], dst=out, interpolation=way)
-
-    def _complain(self, sentence: str) -> None:
-        self.complained = True
-        self.degraded(sentence)
-
-    def _settled(self) -> None:
-        if self.complained:
-            self.complained = False
-            self.recovered()

@@ -60,7 +60,7 @@ class Recorder(Node):
         self.look_ns = self.retry_ns = 0
         self.lost = 0  # frames left out for lack of time
         self.said_ns = 0  # until when the last complaint stands, whatever else is recorded meanwhile
-        self.full = self.complained = False
+        self.full = False
         self.backoff = Backoff()
 
     def _format(self) -> Format:
@@ -87,7 +87,7 @@ class Recorder(Node):
     def configured(self) -> None:
         if not self.config.recording:
             self.finish()
-            self.content()
+            self.troubled(None)
 
     def step(self, **frames: Frame) -> None:
         now = now_ns()
@@ -144,7 +144,7 @@ class Recorder(Node):
                 "slow for them. Record fewer or smaller streams, or into a folder on a faster disk."
             )
         elif now >= self.said_ns:
-            self.content()
+            self.troubled(None)
 
     def room(self, now: int) -> bool:
         """Look at the disk, and stop recording well before it is full. Raises OSError."""
@@ -180,13 +180,7 @@ class Recorder(Node):
     def complain(self, why: str) -> None:
         if self.offline:
             raise EngineError(why)
-        self.complained = True
-        self.degraded(why)
-
-    def content(self) -> None:
-        if self.complained:
-            self.complained = False
-            self.recovered()
+        self.troubled(why)
 
     def finish(self) -> None:
         """Complete the file."""

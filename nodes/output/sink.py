@@ -94,7 +94,6 @@ class SinkNode(node.Node):
         self._size: tuple[int, int] | None = None  # (width, height) at which the sink is open
         self._buffers = [np.empty((0, 0, 4), np.uint8)]
         self._backoff, self._retry_ns = Backoff(), 0
-        self._complained = False
 
     def step(self, image: Frame) -> None:
         if now_ns() < self._retry_ns:
@@ -102,7 +101,7 @@ class SinkNode(node.Node):
         try:
             picture = self._picture(image)
         except ValueError as error:
-            self._complain(str(error))
+            self.troubled(str(error))
             return
         try:
             self._show(picture)
@@ -111,12 +110,10 @@ class SinkNode(node.Node):
         except EngineError as error:
             self._close()
             self._retry_ns = now_ns() + self._backoff.next_ns()
-            self._complain(str(error))
+            self.troubled(str(error))
             return
         self._backoff.reset()
-        if self._complained:
-            self._complained = False
-            self.recovered()
+        self.troubled(None)
 
     def close(self) -> None:
         if hasattr(self, "_sink"):  # else setup has failed
@@ -148,10 +145,6 @@ class SinkNode(node.Node):
         self._sink.write(picture)
         if (receivers := self._sink.receivers()) is not None:
             self.metric("receivers", receivers)
-
-    def _complain(self, why: str) -> None:
-        self._complained = True
-        self.degraded(why)
 
     def _close(self) -> None:
         self._size = None

@@ -70,7 +70,6 @@ class TouchDesigner(Node):
         self.seen: Source | None = None
         self.newest: Frame | None = None
         self.newest_ns: int | None = None
-        self.complained = False
         self.configured()
 
     def configured(self) -> None:
@@ -99,13 +98,10 @@ class TouchDesigner(Node):
         try:
             self.fit_rgba(image, self.config.fit, self.picture)
         except ValueError as error:
-            self.degraded(str(error))
-            self.complained = True
+            self.troubled(str(error))
             return
         self.newest, self.newest_ns = image, now
-        if self.complained:
-            self.recovered()
-            self.complained = False
+        self.troubled(None)
 
     def compose(self, card_weight: float, now: int) -> np.ndarray:
         """Picture and card, mixed: (H, W, 4) uint8, valid until the next call."""

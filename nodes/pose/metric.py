@@ -43,10 +43,9 @@ class Metric(Node):
         self._filters: dict[int, Filter] = {}
         self._floor = floor.read(Path(self.config.floor)) if self.config.floor else None
         self._alone_since_ns: int | None = None
-        self._trouble = ""
 
     def step(self, keypoints: Frame, depth: Frame | None) -> None:
-        self._say(self._what_is_wrong(keypoints, depth))
+        self.troubled(self._what_is_wrong(keypoints, depth))
         usable = depth is not None and depth.lens is not None and depth.lens.metres > 0
         sources = (keypoints, depth) if depth is not None else (keypoints,)
         with self.out.begin(
@@ -91,11 +90,11 @@ class Metric(Node):
                 z[index] = self._filters[name](z[index], keypoints.capture_ns, self._size, self.config.calm)
         return z
 
-    def _what_is_wrong(self, keypoints: Frame, depth: Frame | None) -> str:
+    def _what_is_wrong(self, keypoints: Frame, depth: Frame | None) -> str | None:
         if depth is None:
             since = self._alone_since_ns = min(self._alone_since_ns or keypoints.capture_ns, keypoints.capture_ns)
             if keypoints.capture_ns - since < PATIENCE_NS:
-                return self._trouble
+                return self._why
             return (
                 "no depth picture was captured together with the keypoints, so nobody is anywhere: connect `depth` to "
                 "the depth of the very camera whose picture `keypoints` were found in, and look whether it runs"
@@ -112,11 +111,4 @@ class Metric(Node):
                 f"the floor in {self.config.floor} was seen through another lens or at another turn of the camera, so "
                 "heights and places may be wrong: make it anew with run_engine.py calibrate"
             )
-        return ""
-
-    def _say(self, trouble: str) -> None:
-        if trouble and trouble != self._trouble:
-            self.degraded(trouble)
-        elif self._trouble and not trouble:
-            self.recovered()
-        self._trouble = trouble
+        return None
