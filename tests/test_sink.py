@@ -116,7 +116,7 @@ def test_a_sink_that_cannot_be_opened_is_tried_again_ever_later(clock):
         if len(keeper.calls) > before:
             tries.append(ms)
         if not keeper.pictures:
-                assert node.complaints == ["The wall is in the way. Move it."]
+            assert node.complaints == ["The wall is in the way. Move it."]
     assert tries == [0, 250, 750, 1750, 3750]
     assert len(keeper.pictures) == (5000 - 3750) // 50 and node.complaints == []
     assert keeper.calls == [("open", 64, 48), "close"] * 4 + [("open", 64, 48)]
