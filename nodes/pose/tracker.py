@@ -19,7 +19,7 @@ from nodes.pose.roi import Roi
 
 # How sure the landmark network must be of someone new, at two looks. Of people it is nearly always surer, however dark
 # it is, and of things that the detector took for people less: docs/POSE-QUALITY.md.
-SURE = 0.9
+SURE = 0.95
 _SAME = 0.05  # sizes; points of two squares that are nearer to each other belong to one body
 
 
