@@ -77,7 +77,7 @@ def test_the_left_infrared_picture_has_its_depth_in_place(play, made):
 
 
 def test_depth_is_moved_to_the_colour_pictures_pixels(play, tmp_path):
-    path = make_recording(tmp_path / "apart.db3", 4, size=SMALL, baseline=0.05)
+    path = make_recording(tmp_path / "apart.db3", 10, size=SMALL, baseline=0.05)
     node = play(path)
     scene = Disc(size=SMALL, baseline=0.05)
     for k, depth in enumerate(depths(node)):
@@ -87,7 +87,7 @@ def test_depth_is_moved_to_the_colour_pictures_pixels(play, tmp_path):
 
 
 def test_units_are_the_cameras(play, tmp_path):
-    path = make_recording(tmp_path / "fine.db3", 4, size=SMALL, metres=0.0005)
+    path = make_recording(tmp_path / "fine.db3", 10, size=SMALL, metres=0.0005)
     node = play(path)
     depth = node.outs["depth"].frames[0]
     seen = Disc(size=SMALL).seen(0)
@@ -145,7 +145,7 @@ def test_holes_are_filled_after_smoothing_but_what_is_too_far_stays_away(play, t
         depth[::7, ::5] = 0
         return picture, depth
 
-    path = make_recording(tmp_path / "holes.db3", 6, size=SMALL, scene=scene)
+    path = make_recording(tmp_path / "holes.db3", 10, size=SMALL, scene=scene)
     raw = play(path)
     filled = play(path, spatial=True, temporal=True, holes="left", farthest=2.0)
     seen = Disc(size=SMALL, radius=0.2).seen(4)  # within the disc

@@ -103,10 +103,10 @@ class RealSense(Node):
     # --- called in the feed's thread ---
 
     def _recording(self) -> Any:
-        from nodes.camera.realsense_playback import RecordingConnection
+        from nodes.camera.realsense_playback import open_recording
 
         config = self.config
-        connection = RecordingConnection(
+        connection = open_recording(
             self.rs,
             Path(config.recording),
             config.depth,

@@ -52,7 +52,10 @@ class Connection:
             self._silence()
             return None
         pair = self._pairing.add(frames)
-        return Pair(pair, self._date(picture_of(pair, self._infrared), arrived_ns)) if pair else None
+        return self._dated(pair, arrived_ns) if pair else None
+
+    def _dated(self, frames: Any, arrived_ns: int) -> Pair:
+        return Pair(frames, self._date(picture_of(frames, self._infrared), arrived_ns))
 
     def stop(self) -> None:
         """May hang after the camera was unplugged."""

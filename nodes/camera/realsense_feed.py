@@ -124,10 +124,11 @@ class Feed:
         """Take one pair. False: there is no more to be had of this connection."""
         pair = self._bounded(STOP_S, "it waits for pictures", lambda: connection.next(WAIT_S))
         if pair is not None:
-            self._since_ns, self._fruitless, self._came = now_ns(), 0, True
+            self._fruitless, self._came = 0, True
             self._backoff.reset()
             self._report(connection.remark or None)
             self._hand_over(pair)
+            self._since_ns = now_ns()  # a reader may have taken its time
             return True
         if connection.ended:
             with self._turn:

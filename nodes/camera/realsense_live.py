@@ -30,6 +30,8 @@ class CameraSettings(NamedTuple):
 
 
 class CameraConnection(Connection):
+    """A camera that was started. remark: of USB 2, of another mode than wanted, of a full disk."""
+
     def __init__(self, rs: Any, context: Any, settings: CameraSettings):
         """Raises BadInput, with a sentence, where the camera is missing or refuses what is wanted."""
         device, wanted = sdk.find(context, settings.serial), settings.wanted
@@ -41,6 +43,8 @@ class CameraConnection(Connection):
         try:
             profile = pipeline.start(config)
         except RuntimeError as error:
+            if self._take:
+                self._take.close()
             raise StartFailed(
                 f"{name} cannot be started ({error}). Close what else uses it, or unplug it and plug it in again."
             ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,27 +11,44 @@ from engine.clock import now_ns
 from engine.errors import BadInput
 from nodes.camera import realsense_sdk as sdk
 from nodes.camera.realsense_clock import DeviceClock
-from nodes.camera.realsense_connection import Connection
+from nodes.camera.realsense_connection import Connection, Pair
 from nodes.camera.realsense_modes import picture_stream
 from nodes.camera.realsense_picture import FORMATS
 from nodes.camera.realsense_recording import check_recording, unplayable
 
+WAIT_S = 0.1
 GAP_S = 3.0  # without a picture, that are worth a word
+TRIES, FRAMESETS = 10, 10  # a busy machine, and a player that does not always obey, are asked again
+
+
+def open_recording(
+    rs: Any, path: Path, depth: bool, infrared: bool, real_time: bool, loop: bool, as_filmed: bool
+) -> RecordingConnection:
+    """See RecordingConnection. Raises BadInput where the file is none that can be played, or lacks what is wanted."""
+    for tried in range(1, TRIES + 1):
+        connection = RecordingConnection(rs, path, depth, infrared, loop, as_filmed)
+        try:
+            if real_time or connection.rewind() or (tried > TRIES / 2 and connection.rewound):
+                return connection
+        except BaseException:
+            connection.stop()
+            raise
+        connection.stop()
+    raise BadInput(f"{path} holds less than two pictures, or this machine is too busy. Try again.")
 
 
 class RecordingConnection(Connection):
-    """real_time: pictures come at the times at which they were recorded. Else each comes once, and those after it wait
-    until it was taken. as_filmed: capture times by the time stamps alone, however quickly it is read.
+    """Plays in real time: pictures come at the times at which they were recorded. After `rewind` each comes once, and
+    those after it wait until it was taken.
+
+    as_filmed: capture times by the time stamps alone, however quickly it is read.
 
     total: about how many pictures there are.
     """
 
     lasting = True
 
-    def __init__(
-        self, rs: Any, path: Path, depth: bool, infrared: bool, real_time: bool, loop: bool, as_filmed: bool = False
-    ):
-        """Raises BadInput where the file is none that can be played, or lacks what is wanted."""
+    def __init__(self, rs: Any, path: Path, depth: bool, infrared: bool, loop: bool, as_filmed: bool):
         check_recording(path)
         context = sdk.new_context()
         pipeline, config = rs.pipeline(context), rs.config()
@@ -48,26 +66,53 @@ class RecordingConnection(Connection):
         self._context, self._player = context, profile.get_device().as_playback()
         self._clock = None if as_filmed else DeviceClock(wall=False)
         self._began_ns, self._first_ms = now_ns(), None
-        if not real_time:
-            try:
-                self._rewind()
-            except BaseException:
-                self.stop()
-                raise
+        self._early: deque[Any] = deque()  # framesets that came while rewinding
         self._over = False
         self.total = round(self._player.get_duration().total_seconds() * 1000 / self._period_ms) + 1
 
-    def _rewind(self) -> None:
-        """Begin anew, now that everything runs: the player plays on while one sensor is started after the other, and
-        what comes meanwhile is lost."""
+    def rewind(self) -> bool:
+        """Begin anew, now that everything runs, and give every pair from here on. False: it has not worked.
+
+        The player plays on while one sensor is started after the other, and what comes meanwhile is lost. It cannot be
+        rewound while it waits for a reader, so until then it plays in real time, and one picture replaces another:
+        it has worked if that took no longer than it should, and no picture lacks its depths.
+        """
         while not self._pairing.moves:
-            came, frames = self._pipeline.try_wait_for_frames(round(1000 * GAP_S))
-            if not came:
-                raise BadInput(f"{self.name} holds less than two pictures. Choose another `recording`.")
-            self._pairing.add(frames)
+            if not self._more():
+                self._early.clear()
+                return False
+        began_ns = now_ns()
         self._player.seek(timedelta(0))
         self._player.set_real_time(False)
         self._pairing.restart()
+        self._early.clear()
+        if now_ns() - began_ns > 1.5 * self._period_ms * 1e6:  # the player seeks when its next picture is due
+            return False
+        for _ in range(FRAMESETS):
+            if not self._more() or len(self._early) == 2:
+                break
+        return bool(self._early) and not self._pairing.dropped
+
+    @property
+    def rewound(self) -> bool:
+        """Though perhaps a pair is missing at the beginning, as one may be in the file."""
+        return bool(self._early)
+
+    def _more(self) -> bool:
+        """Take one frameset while rewinding. False: there is none."""
+        for _ in range(round(GAP_S / WAIT_S)):
+            stopped = self._player.current_status() == self._rs.playback_status.stopped
+            came, frames = self._pipeline.try_wait_for_frames(round(1000 * WAIT_S))
+            if came:
+                if pair := self._pairing.add(frames):
+                    self._early.append(pair)
+                return True
+            if stopped:
+                break
+        return False
+
+    def next(self, wait_s: float) -> Pair | None:
+        return self._dated(self._early.popleft(), now_ns()) if self._early else super().next(wait_s)
 
     def silent(self, seconds: float) -> str:
         return f"{self.name} has a gap: nothing has come for {GAP_S:g} s. Waiting for more." if seconds > GAP_S else ""
