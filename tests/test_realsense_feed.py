@@ -61,7 +61,7 @@ class Fake:
 def feed_fixture():
     feeds = []
 
-    def make(*connections, every=False, reset=None):
+    def make(*connections, every=False, reset=None, mend=True):
         coming = list(connections)
 
         def connect():
@@ -70,7 +70,7 @@ def feed_fixture():
                 raise one
             return one
 
-        feeds.append(Feed(connect, every, reset))
+        feeds.append(Feed(connect, every, reset, mend))
         return feeds[-1]
 
     yield make
@@ -126,6 +126,15 @@ def test_whatever_fails_the_camera_is_stopped_and_started_again(feed, broken):
     assert str(broken) in made.trouble
     assert made.next(5).frames == 2 and first.stopped == 1
     until(lambda: made.trouble is None)
+
+
+def test_what_must_be_whole_is_not_begun_anew(feed):
+    first = Fake(1, RuntimeError("the file is damaged"))
+    made = feed(first, Fake(2), every=True, mend=False)
+    assert made.next(5).frames == 1
+    with pytest.raises(BadInput, match="the file is damaged"):
+        until(lambda: made.next(0.01))
+    assert not made.ended
 
 
 def test_mismatched_pictures_are_counted_over_all_connections(feed):

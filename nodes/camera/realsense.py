@@ -90,7 +90,7 @@ class RealSense(Node):
         if config.depth:
             self.filters = Filters(self.rs, self._filter_settings(), config.infrared)
         if config.recording:
-            self.feed = Feed(self._recording, every=config.fast or self.offline)
+            self.feed = Feed(self._recording, every=config.fast or self.offline, mend=not self.offline)
         else:
             self.context, self.watchdog = sdk.new_context(), Watchdog("The RealSense camera", config.frozen_after)
             self.feed = Feed(self._camera, every=False, reset=self._reset if config.reset else None)

@@ -60,6 +60,7 @@ class Connection:
     def stop(self) -> None:
         """May hang after the camera was unplugged."""
         self._pipeline.stop()
+        self._pairing.close()
         self._pipeline = self._profile = None  # with them goes the recorder, which completes its file
 
     def silent(self, seconds: float) -> str:

@@ -27,17 +27,25 @@ T = TypeVar("T")
 
 class Feed:
     """connect: makes a connection; raises BadInput. reset: restarts the camera itself and says so; None: never.
-    every: each pair is kept until it was taken; else the newest replaces the one before.
+    every: each pair is kept until it was taken; else the newest replaces the one before. mend: False: `next` raises
+    what goes wrong, and that is the end.
 
     trouble: a sentence while no pictures come, or not as they should. mismatched: see Connection, of all of them.
     """
 
-    def __init__(self, connect: Callable[[], Connection], every: bool, reset: Callable[[], str] | None = None):
-        self._connect, self._every, self._reset = connect, every, reset
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        every: bool,
+        reset: Callable[[], str] | None = None,
+        mend: bool = True,
+    ):
+        self._connect, self._every, self._reset, self._mend = connect, every, reset, mend
         self.trouble: str | None = None
         self.mismatched = 0
         self._turn = threading.Condition()  # guards what follows
         self._pair: Pair | None = None
+        self._broken = False  # and will not be mended
         self._tried = self._came = self._stopping = self._reopening = self._ended = False
         self._due_ns, self._doing = 0, ""  # until when the call that the thread is in must return; 0: it is in none
         self._fruitless = self._since_ns = 0
@@ -55,11 +63,14 @@ class Feed:
         return self._overdue() or (None if self._came else self.trouble)
 
     def next(self, wait_s: float) -> Pair | None:
-        """The next pair; None if there is none within `wait_s`. Raises Unrecoverable when the SDK hangs."""
+        """The next pair; None if there is none within `wait_s`. Raises Unrecoverable when the SDK hangs, and
+        BadInput when it is broken for good."""
         with self._turn:
             self._turn.wait_for(lambda: self._pair or self._ended, wait_s)
             pair, self._pair = self._pair, None
             self._turn.notify_all()
+        if pair is None and self._broken:
+            raise BadInput(self.trouble or "")
         if pair is None and (why := self._overdue()):
             raise Unrecoverable(why)
         return pair
@@ -87,7 +98,7 @@ class Feed:
     # --- the thread's side ---
 
     def _run(self) -> None:
-        while not (self._stopping or self._ended):
+        while not (self._stopping or self._ended or self._broken):
             try:
                 self._one_connection()
             except BadInput as error:
@@ -98,13 +109,16 @@ class Feed:
                 self._report(
                     f"The RealSense SDK gave up ({error}). Unplug the camera and plug it in again; trying anew."
                 )
+            self._broken = not (self._mend or self._ended)
             if self._reset and self._fruitless >= FRUITLESS:
                 self._fruitless = 0
                 with suppress(RuntimeError, BadInput):  # it is gone, or none that can be reset
                     self._report(self._bounded(START_S, "it resets the camera", self._reset))
             self._due_ns = 0
             with self._turn:
-                self._turn.wait_for(lambda: self._stopping or self._ended, self._backoff.next_ns() / 1e9)
+                self._turn.wait_for(
+                    lambda: self._stopping or self._ended or self._broken, self._backoff.next_ns() / 1e9
+                )
 
     def _one_connection(self) -> None:
         connection = self._bounded(START_S, "it starts the camera", self._connect)

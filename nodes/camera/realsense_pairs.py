@@ -29,9 +29,10 @@ class Pairing:
         self._newest: dict[Kind, int] = {}
         self._before: dict[Kind, int] = {}
         # The SDK's way to make one frameset of frames that came in two.
-        self._parts: list[Any] = []
+        self._parts = parts = []  # type: list[Any]
         self._joined = rs.frame_queue(1)
-        self._join = rs.processing_block(lambda _, out: out.frame_ready(out.allocate_composite_frame(self._parts)))
+        # It must not hold `self`: what the garbage collector frees, in any thread, the SDK may crash of.
+        self._join = rs.processing_block(lambda _, out: out.frame_ready(out.allocate_composite_frame(parts)))
         self._join.start(self._joined)
 
     def add(self, frames: Any) -> Any | None:
@@ -87,9 +88,15 @@ class Pairing:
         while self._depths.popleft() is not depth:
             pass
         self.since = 0
-        self._parts = [depth, picture]
+        self._parts[:] = [depth, picture]
         self._join.invoke(picture)
+        self._parts.clear()
         return self._joined.wait_for_frame().as_frameset()
+
+    def close(self) -> None:
+        """Let go of all frames."""
+        self._pictures.clear()
+        self._depths.clear()
 
     def _drop(self) -> None:
         self._pictures.popleft()

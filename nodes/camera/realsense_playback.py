@@ -114,6 +114,10 @@ class RecordingConnection(Connection):
     def next(self, wait_s: float) -> Pair | None:
         return self._dated(self._early.popleft(), now_ns()) if self._early else super().next(wait_s)
 
+    def stop(self) -> None:
+        self._early.clear()
+        super().stop()
+
     def silent(self, seconds: float) -> str:
         return f"{self.name} has a gap: nothing has come for {GAP_S:g} s. Waiting for more." if seconds > GAP_S else ""
 
