@@ -225,3 +225,10 @@ def test_someone_new_must_be_there_at_a_second_look_too(stage: Stage) -> None:
     tracker = tracker_on(stage, 1)
     assert stage.step(tracker, 100) == {}
     assert len(stage.step(tracker, 100)) == 1
+
+
+def test_someone_new_stands_inside_the_picture_and_someone_known_may_leave_it(stage: Stage) -> None:
+    tracker = tracker_on(stage, 1)
+    assert stage.step(tracker, 3) == {} and stage.step(tracker, stage.width - 3) == {}
+    (handle,) = stage.step(tracker, 8)
+    assert stage.step(tracker, -4) == {handle: -4}

@@ -20,6 +20,9 @@ from nodes.pose.roi import Roi
 # How sure the landmark network must be of someone new, at two looks. Of people it is nearly always surer, however dark
 # it is, and of things that the detector took for people less: docs/POSE-QUALITY.md.
 SURE = 0.95
+# How far inside the picture's sides and top the hips of someone new must be, in parts of their size. Of things that the
+# edge cuts off hardly anything tells them from a person. The bottom cuts off people who sit at a table.
+_INSIDE = 0.05
 _SAME = 0.05  # sizes; points of two squares that are nearer to each other belong to one body
 
 
@@ -97,7 +100,8 @@ class Tracker:
 
     def _is_someone(self, track: _Track, picture: Picture, seen: Landmarks) -> bool:
         """Whether the square in which someone new was `seen`, and the one that this leads to, both hold a person."""
-        if seen.presence < SURE:
+        (x, y), edge = seen.alignment[0], _INSIDE * track.roi.size
+        if seen.presence < SURE or y < edge or not edge <= x <= picture.width - edge:
             return False
         return self._landmarker(picture, Roi.around(*seen.alignment), track.light).presence >= SURE
 
