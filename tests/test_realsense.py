@@ -172,14 +172,15 @@ def test_pictures_whose_depth_was_taken_at_another_time_are_dropped_and_counted(
 
 
 def test_a_recording_plays_in_real_time(made):
+    began_ns = now_ns()
     node = make(RealSense, recording=str(made))
     while not node.ended:
         node.step()
+    took_ns = node.frames[-1].publish_ns - began_ns
     node.close()
     captured = np.array([frame.capture_ns for frame in node.frames])
-    took = captured[-1] - captured[0]
-    assert len(node.frames) > 5
-    assert took > 0.8 * (len(captured) - 1) * PERIOD_NS  # in no less time than it was filmed in
+    assert len(captured) > 5
+    assert took_ns > 0.8 * 19 * PERIOD_NS  # no machine is so quick that it takes less time than it was filmed in
     assert all(frame.capture_ns <= frame.publish_ns for frame in node.frames)
     assert np.all(np.diff(captured) > 0)
 
