@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from engine.frame import Lens
-from nodes.camera import realsense_sdk as sdk
+from nodes.camera.librealsense import sdk
 
 rs = pytest.importorskip("pyrealsense2", reason="there is no pyrealsense2 here: pip install pyrealsense2")
 

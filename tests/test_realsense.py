@@ -253,7 +253,7 @@ def test_a_recording_that_lacks_what_is_wanted_says_what_it_holds(tmp_path):
 
 
 def test_a_recording_without_pictures_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("nodes.camera.realsense_playback.GAP_S", 0.3)
+    monkeypatch.setattr("nodes.camera.librealsense.playback.GAP_S", 0.3)
     path = make_recording(tmp_path / "a.db3", 1, size=SMALL, scene=quick)
     assert "less than two" in refused(recording=str(path), fast=True)
 
@@ -271,7 +271,7 @@ def test_settings_that_contradict_each_other_are_refused():
 
 def test_the_end_is_told_from_a_gap(made, tmp_path, monkeypatch):
     """A player that gives nothing although it has not stopped is waited for."""
-    monkeypatch.setattr("nodes.camera.realsense_playback.GAP_S", 0.2)
+    monkeypatch.setattr("nodes.camera.librealsense.playback.GAP_S", 0.2)
     node, opened = make(RealSense, recording=str(made), setup=False), []
     connect = node._recording
     node._recording = lambda: opened.append(connect()) or opened[-1]

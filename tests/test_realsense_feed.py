@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import pytest
 
 from engine.errors import BadInput, Unrecoverable
-from nodes.camera import realsense_clock as clocks
-from nodes.camera import realsense_feed as feeds
-from nodes.camera.realsense_clock import DeviceClock
-from nodes.camera.realsense_connection import Pair, StartFailed
-from nodes.camera.realsense_feed import Feed
-from nodes.camera.realsense_modes import Wanted, request
+from nodes.camera.librealsense import clock as clocks
+from nodes.camera.librealsense import feed as feeds
+from nodes.camera.librealsense.clock import DeviceClock
+from nodes.camera.librealsense.connection import Pair, StartFailed
+from nodes.camera.librealsense.feed import Feed
+from nodes.camera.librealsense.modes import Wanted, request
 
 MS = 10**6
 
@@ -295,7 +295,7 @@ class Modes:
 )
 def test_the_nearest_mode_that_works_is_taken(monkeypatch, size, fps, too_much, taken):
     rs = Modes(too_much)
-    monkeypatch.setattr("nodes.camera.realsense_sdk.load", lambda: rs)
+    monkeypatch.setattr("nodes.camera.librealsense.sdk.load", lambda: rs)
     _, config, compromise = request(rs, None, rs.device(), Wanted(size, fps, depth=True, infrared=False))
     assert config.streams["color"] == taken
     assert config.streams["depth"][2] == taken[2]  # one rate
@@ -305,6 +305,6 @@ def test_the_nearest_mode_that_works_is_taken(monkeypatch, size, fps, too_much, 
 
 def test_a_camera_that_can_do_nothing_of_it_is_a_sentence(monkeypatch):
     rs = Modes(Modes.offered["color"])
-    monkeypatch.setattr("nodes.camera.realsense_sdk.load", lambda: rs)
+    monkeypatch.setattr("nodes.camera.librealsense.sdk.load", lambda: rs)
     with pytest.raises(BadInput, match="offers no colour pictures with depths"):
         request(rs, None, rs.device(), Wanted((640, 480), 30, depth=True, infrared=False))

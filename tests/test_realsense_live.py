@@ -13,9 +13,7 @@ from harness import make
 from realsense_kit import SERIAL, SMALL, SoftCamera, quick, rs, socket_fixture  # noqa: F401
 
 from engine.errors import BadInput
-from nodes.camera import realsense_devices as devices
-from nodes.camera import realsense_recording as recording
-from nodes.camera import realsense_sdk as sdk
+from nodes.camera.librealsense import devices, recording, sdk
 from nodes.camera.realsense import RealSense
 
 
@@ -185,7 +183,7 @@ def test_a_camera_that_does_not_start_is_said_to_be_in_use(socket, start, monkey
 
     socket.plug(soft())
     pipeline = SimpleNamespace(start=busy)
-    monkeypatch.setattr("nodes.camera.realsense_live.request", lambda *_: (pipeline, rs.config(), ""))
+    monkeypatch.setattr("nodes.camera.librealsense.live.request", lambda *_: (pipeline, rs.config(), ""))
     with pytest.raises(BadInput, match=r"cannot be started \(Device or resource busy\)\. Close what else uses it"):
         start()
 

@@ -77,9 +77,9 @@ class RealSense(Node):
         return cls.outputs if config.depth else {"image": cls.outputs["image"]}
 
     def setup(self) -> None:
-        from nodes.camera import realsense_sdk as sdk
-        from nodes.camera.realsense_feed import Feed
-        from nodes.camera.realsense_filters import Filters
+        from nodes.camera.librealsense import sdk
+        from nodes.camera.librealsense.feed import Feed
+        from nodes.camera.librealsense.filters import Filters
         from nodes.camera.watchdog import Watchdog
 
         config = self.config
@@ -103,7 +103,7 @@ class RealSense(Node):
     # --- called in the feed's thread ---
 
     def _recording(self) -> Any:
-        from nodes.camera.realsense_playback import open_recording
+        from nodes.camera.librealsense.playback import open_recording
 
         config = self.config
         connection = open_recording(
@@ -120,8 +120,8 @@ class RealSense(Node):
         return connection
 
     def _camera(self) -> Any:
-        from nodes.camera.realsense_live import CameraConnection, CameraSettings
-        from nodes.camera.realsense_modes import Wanted
+        from nodes.camera.librealsense.live import CameraConnection, CameraSettings
+        from nodes.camera.librealsense.modes import Wanted
 
         config = self.config
         wanted = Wanted(self.turn.size(config.size), config.fps, config.depth, config.infrared)
@@ -131,7 +131,7 @@ class RealSense(Node):
         return CameraConnection(self.rs, self.context, settings)
 
     def _reset(self) -> str:
-        from nodes.camera.realsense_live import reset
+        from nodes.camera.librealsense.live import reset
 
         return reset(self.context, self.config.serial)
 
@@ -150,7 +150,7 @@ class RealSense(Node):
 
     def publish(self, pair: Any) -> None:
         """The depths first: who pairs them with the picture finds them there."""
-        from nodes.camera.realsense_picture import lens_of, picture_into, picture_of, pixels_of
+        from nodes.camera.librealsense.picture import lens_of, picture_into, picture_of, pixels_of
 
         try:
             frames = self.filters.apply(pair.frames) if self.filters else pair.frames
@@ -182,7 +182,7 @@ class RealSense(Node):
             self.filters.configure(self._filter_settings())
 
     def _filter_settings(self) -> Any:
-        from nodes.camera.realsense_filters import FilterSettings
+        from nodes.camera.librealsense.filters import FilterSettings
 
         config = self.config
         return FilterSettings(**{name: getattr(config, name) for name in FilterSettings._fields})

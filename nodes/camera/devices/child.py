@@ -17,7 +17,7 @@ from engine.errors import BadInput, EngineError
 from nodes.camera.devices.device import Device
 
 # Each has `found() -> list[Device]`, and needs no engine.
-KINDS = {"camera": "nodes.camera.devices.cameras", "realsense": "nodes.camera.realsense_devices"}
+KINDS = {"camera": "nodes.camera.devices.cameras", "realsense": "nodes.camera.librealsense.devices"}
 TOLD = ("kind", "name", "identity", "formats", "serial", "usb", "speed", "path", "remark")
 
 

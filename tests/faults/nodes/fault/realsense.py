@@ -25,9 +25,8 @@ class RealSense(real.RealSense, Node):
         import pytest
         import realsense_kit as kit
 
-        from nodes.camera import realsense_feed as feed
-        from nodes.camera import realsense_sdk as sdk
-        from nodes.camera.realsense_connection import Connection
+        from nodes.camera.librealsense import feed, sdk
+        from nodes.camera.librealsense.connection import Connection
 
         orders, stop = Path(self.config.orders), Connection.stop
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from engine.clock import now_ns
 from engine.errors import BadInput
-from nodes.camera import realsense_sdk as sdk
-from nodes.camera.realsense_clock import DeviceClock
-from nodes.camera.realsense_connection import Connection, Pair
-from nodes.camera.realsense_modes import picture_stream
-from nodes.camera.realsense_picture import FORMATS
-from nodes.camera.realsense_recording import check_recording, unplayable
+from nodes.camera.librealsense import sdk
+from nodes.camera.librealsense.clock import DeviceClock
+from nodes.camera.librealsense.connection import Connection, Pair
+from nodes.camera.librealsense.modes import picture_stream
+from nodes.camera.librealsense.picture import FORMATS
+from nodes.camera.librealsense.recording import check_recording, unplayable
 
 WAIT_S = 0.1
 GAP_S = 3.0  # without a picture, that are worth a word

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import BadInput
-from nodes.camera import realsense_sdk as sdk
-from nodes.camera.realsense_clock import DeviceClock
-from nodes.camera.realsense_connection import Connection, Pair, StartFailed
-from nodes.camera.realsense_modes import Wanted, picture_stream, request
-from nodes.camera.realsense_options import set_options
-from nodes.camera.realsense_recording import Take
+from nodes.camera.librealsense import sdk
+from nodes.camera.librealsense.clock import DeviceClock
+from nodes.camera.librealsense.connection import Connection, Pair, StartFailed
+from nodes.camera.librealsense.modes import Wanted, picture_stream, request
+from nodes.camera.librealsense.options import set_options
+from nodes.camera.librealsense.recording import Take
 
 LOOK_AFTER_S = 0.5  # of silence: is it still there?
 
 
 class CameraSettings(NamedTuple):
     """serial: "" for any. silent_after: seconds without a pair until it is started anew. record: where to, or None.
-    Options: see realsense_options."""
+    Options: see options.py."""
 
     serial: str
     wanted: Wanted

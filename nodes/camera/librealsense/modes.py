@@ -8,8 +8,8 @@ from math import log2
 from typing import Any, NamedTuple
 
 from engine.errors import BadInput
-from nodes.camera.realsense_picture import FORMATS
-from nodes.camera.realsense_sdk import info, name_of
+from nodes.camera.librealsense.picture import FORMATS
+from nodes.camera.librealsense.sdk import info, name_of
 
 MOST_TRIES = 40  # each one asks the camera
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from engine.clock import now_ns
 from engine.errors import BadInput
-from nodes.camera.realsense_modes import picture_stream
-from nodes.camera.realsense_pairs import Pairing
-from nodes.camera.realsense_picture import picture_of
+from nodes.camera.librealsense.modes import picture_stream
+from nodes.camera.librealsense.pairs import Pairing
+from nodes.camera.librealsense.picture import picture_of
 
 
 class StartFailed(BadInput):

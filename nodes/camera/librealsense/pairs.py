@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Literal
 
-from nodes.camera.realsense_picture import picture_of
+from nodes.camera.librealsense.picture import picture_of
 
 HELD = 4  # of each kind: few, because the SDK has few buffers
 

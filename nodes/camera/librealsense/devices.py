@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from engine.errors import BadInput
-from nodes.camera import realsense_sdk as sdk
 from nodes.camera.devices.device import Device, Format
-from nodes.camera.realsense_live import CameraConnection, CameraSettings
-from nodes.camera.realsense_modes import Wanted, modes
-from nodes.camera.realsense_picture import FORMATS, picture_into, picture_of
+from nodes.camera.librealsense import sdk
+from nodes.camera.librealsense.live import CameraConnection, CameraSettings
+from nodes.camera.librealsense.modes import Wanted, modes
+from nodes.camera.librealsense.picture import FORMATS, picture_into, picture_of
 
 SNAPSHOT = Wanted((640, 480), 30, depth=False, infrared=False)
 PATIENCE_S, WARM_UP = 5.0, 10  # seconds for a picture; pictures until the exposure has settled

@@ -15,7 +15,7 @@ from typing import TypeVar
 from engine.clock import now_ns
 from engine.errors import BadInput, Unrecoverable
 from nodes.camera.backoff import OF_SOURCES_NS, Backoff
-from nodes.camera.realsense_connection import Connection, Pair, StartFailed
+from nodes.camera.librealsense.connection import Connection, Pair, StartFailed
 
 START_S, STOP_S = 10.0, 3.0  # longer than that no call takes that will return
 WAIT_S = 0.1
