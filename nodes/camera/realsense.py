@@ -69,7 +69,6 @@ class RealSense(Node):
     feed: Any = None
     filters: Any = None
     watchdog: Any = None
-    said: str | None = None
     counted = 0
 
     @classmethod
@@ -98,7 +97,7 @@ class RealSense(Node):
         if trouble and (config.recording or (config.required and not self.has_run)):
             self.feed.close()
             raise BadInput(trouble)
-        self.say(self.feed.trouble)
+        self.troubled(self.feed.trouble)
 
     # --- called in the feed's thread ---
 
@@ -144,7 +143,7 @@ class RealSense(Node):
         if self.counted != self.feed.mismatched:
             self.counted = self.feed.mismatched
             self.metric("mismatched", self.counted)
-        self.say(self.feed.trouble or (self.watchdog and self.watchdog.trouble))
+        self.troubled(self.feed.trouble or (self.watchdog and self.watchdog.trouble))
         if self.feed.ended:
             self.end()
 
@@ -186,15 +185,6 @@ class RealSense(Node):
 
         config = self.config
         return FilterSettings(**{name: getattr(config, name) for name in FilterSettings._fields})
-
-    def say(self, trouble: str | None) -> None:
-        """Pass on what is wrong, or that it is over."""
-        if trouble != self.said:
-            self.said = trouble
-            if trouble:
-                self.degraded(trouble)
-            else:
-                self.recovered()
 
     def close(self) -> None:
         if self.feed is not None:
