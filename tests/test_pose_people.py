@@ -111,6 +111,17 @@ def test_nobody_is_shown_for_longer_than_they_are_remembered() -> None:
     assert room.ids() == []
 
 
+def test_nobody_stays_because_the_cameras_clock_was_set_back() -> None:
+    room = Room(remember=1.01, lead_after=0.5)
+    room.step(100, 400, pictures=ENTERED_AFTER)
+    room.step(400)
+    room.time_s -= 0.9
+    assert room.people.expected(round(room.time_s * 1e9))[0][2] == SIZE
+    assert room.ids(400, pictures=20, sizes={400: 130.0})[0] == 2, "the lead passes on, and 1 is shown no more"
+    room.step(400, pictures=12)
+    assert room.events[-1] == ("left", 1)
+
+
 def test_a_false_alarm_is_not_held() -> None:
     room = Room(hold=5)
     assert room.ids(100) == [1]

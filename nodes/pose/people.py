@@ -61,6 +61,7 @@ class People:
         self._poses: dict[int, _Pose] = {}
         self._inside: set[int] = set()  # the ids of those who have entered
         self._canvas = (0, 0)
+        self._now_ns = self._shift_ns = 0
         self.events: list[Event] = []
         self._config = config
         self.tune(config)
@@ -82,29 +83,37 @@ class People:
         if canvas != self._canvas:  # another camera mode: where people were means nothing now
             self._canvas = canvas
             self._identity.forget()
-        owners = self._identity.step(found, time_ns)
+        now_ns = self._now(time_ns)
+        self._now_ns, self._shift_ns = now_ns, now_ns - time_ns
+        owners = self._identity.step(found, now_ns)
         for one, body in zip(found, owners, strict=True):
             self._poses.setdefault(body.id, _Pose(self._config.filter)).see(body.id, one, time_ns, self._config.calm)
         bodies = self._identity.bodies
         self._poses = {body.id: self._poses[body.id] for body in bodies if body.id in self._poses}
-        opacity = {body.id: self._opacity(body, time_ns) for body in bodies}
+        opacity = {body.id: self._opacity(body, now_ns) for body in bodies}
         shown = [body for body in bodies if opacity[body.id] > 0 and body.id in self._poses]
         shown.sort(key=lambda body: not body.here)
         del shown[self._config.people :]
         before = self._leader.id
-        leader = self._leader.step([body for body in shown if body.entered], canvas, time_ns)
+        leader = self._leader.step([body for body in shown if body.entered], canvas, now_ns)
         self._tell({body.id for body in bodies if body.entered}, before, leader)
         shown.sort(key=lambda body: (body.id != leader, body.since_ns, body.id))
         return [self._poses[body.id].newest.faded(opacity[body.id]) for body in shown]
 
     def expected(self, time_ns: int) -> list[tuple[float, float, float]]:
         """x, y and size (pixels) of where those may be, at `time_ns`, who were lost a moment ago."""
+        now_ns = self._now(time_ns)
         lost = [
             body
             for body in self._identity.bodies
-            if body.entered and not body.here and 0 <= time_ns - body.seen_ns <= _SOUGHT_NS
+            if body.entered and not body.here and now_ns - body.seen_ns <= _SOUGHT_NS
         ]
-        return [(*self._identity.place(body, time_ns), body.size) for body in lost]
+        return [(*self._identity.place(body, now_ns), body.size) for body in lost]
+
+    def _now(self, time_ns: int) -> int:
+        """A picture's time on a clock that never goes back: where a camera's does, ours goes on from where it was, or
+        whoever was lost would stay until the old time comes again."""
+        return max(self._now_ns, time_ns + self._shift_ns)
 
     def _opacity(self, body: Body, time_ns: int) -> float:
         """1 for who is here, and for who was lost `hold` seconds ago at most; then down to 0 in `fade` seconds."""
