@@ -124,8 +124,11 @@ def test_a_file_comes_back_as_it_was(tmp_path: Path) -> None:
         (lambda about: about.update(plane=[0, 0, -1, 1]), "cannot be"),
         (lambda about: about["rotation"].reverse(), "do not agree"),
         (lambda about: about.pop("lens"), "lens"),
-        (lambda about: about.update(size=[0, 0]), "cannot be"),
+        (lambda about: about.update(size=[0, 0]), "size"),
+        (lambda about: about.update(size=[10**400, 480]), "size"),
         (lambda about: about.update(size="big"), "size"),
+        (lambda about: about["plane"].__setitem__(3, 1e39), "plane"),
+        (lambda about: about["plane"].__setitem__(3, -2), "plane"),
     ],
 )
 def test_a_broken_file_is_named_in_a_sentence(tmp_path: Path, change, named: str) -> None:
@@ -146,8 +149,9 @@ def test_what_is_no_floor_file_is_refused(tmp_path: Path, content: bytes) -> Non
         floors.read(path)
     with pytest.raises(BadInput, match="calibrate"):
         floors.read(tmp_path / "none.json")
-    with pytest.raises(BadInput, match="cannot be read"):
-        floors.read(tmp_path)
+    for path in (tmp_path, Path("a\0b")):
+        with pytest.raises(BadInput, match="cannot be read.*calibrate"):
+            floors.read(path)
 
 
 def test_it_suits_the_same_view_in_another_resolution_only() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,7 @@ from engine.session import replace_file
 FORMAT: Final = "utsushi.floor/1"
 _SAME_VIEW = 0.01  # of the picture's side: by so much may focal length and centre differ
 Row = tuple[float, float, float]
+Side = Annotated[int, Field(ge=1, le=1 << 16)]
 
 
 class Floor(BaseModel):
@@ -34,10 +35,10 @@ class Floor(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal["utsushi.floor/1"]
-    plane: tuple[float, float, float, float]
+    plane: tuple[float, float, float, Annotated[float, Field(gt=0, le=100)]]
     rotation: tuple[Row, Row, Row]
     lens: Lens
-    size: tuple[int, int]
+    size: tuple[Side, Side]
     when: str
     share: float = Field(ge=0, le=1)
     rms_mm: float = Field(ge=0)
@@ -88,13 +89,15 @@ def read(path: Path) -> Floor:
     except FileNotFoundError:
         raise BadInput(f"There is no floor file {path}. {again}") from None
     except OSError as error:
-        raise BadInput(f"The floor file {path} cannot be read: {error.strerror}.") from error
+        raise BadInput(f"The floor file {path} cannot be read: {error.strerror}. {again}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise BadInput(f"{path} is no floor file ({where}: {first['msg']}). {again}") from None
+    except ValueError as error:  # a name that no file can have
+        raise BadInput(f"The floor file {str(path)!r} cannot be read: {error}. {again}") from None
     normal = np.array(floor.plane[:3])
     straight = abs(np.linalg.norm(normal) - 1) < 1e-3 and abs(normal[2]) < 0.999
-    if not straight or not np.allclose(floor.rotation, rotation_of(normal), atol=1e-3) or min(floor.size) <= 0:
+    if not straight or not np.allclose(floor.rotation, rotation_of(normal), atol=1e-3):
         raise BadInput(f"{path} holds a floor that cannot be: its plane and its rotation do not agree. {again}")
     return floor
