@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import make
-from rtm_kit import describe, halves, simcc
+from rtm_kit import Net, describe, halves, simcc
 
 from engine.errors import BadInput, DeviceFailed, OutOfMemory
 from engine.models import model_path
@@ -146,6 +146,15 @@ def test_a_detector_is_no_pose_network_and_the_other_way_round(tmp_path: Path, m
     people = halves(tmp_path / "people.onnx", "detector")
     assert "people.onnx is of the kind detector, and what is wanted here is simcc or rtmo" in refused(people)
     assert "pose.onnx is of the kind simcc, and what is wanted here is detector" in refused(model, ("detector",))
+
+
+@pytest.mark.parametrize("labels", [(1, 9), (1, 4, 2), ()])
+def test_a_detector_that_does_not_say_of_each_box_what_it_is_is_told(tmp_path: Path, labels: tuple[int, ...]) -> None:
+    net, path = Net(), tmp_path / "people.onnx"
+    net("Identity", np.zeros((1, 4, 5)), result="dets")
+    net("Identity", np.zeros(labels), result="labels")
+    describe(net.save(path, (320, 320), "dets", "labels"), kind="detector")
+    assert f"answers (1, 4, 5) and {labels} to 320 × 320 pixels" in refused(path, ("detector",))
 
 
 def test_rtmo_needs_no_detector(tmp_path: Path) -> None:

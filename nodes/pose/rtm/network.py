@@ -81,7 +81,8 @@ class Network:
         fits = {
             "simcc": found == [(1, points, round(side * about.split)) for side in self.size],
             "rtmo": len(found) == 2 and found[1] == (1, found[0][1], points, 3) and found[0][2:] == (5,),
-            "detector": found[0][2:] == (5,) or boxes.is_raw(found[0][1:], self.size),
+            "detector": boxes.is_raw(found[0][1:], self.size)
+            or (found[0][2:] == (5,) and found[1:2] in ([], [found[0][:2]])),
         }
         if not fits[about.kind] or found[0][0] != 1:
             what = f"{about.kind} network" + (f" of {about.layout}" if about.layout else "")
