@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from engine_kit import Engine, end, until
+from engine_kit import Engine, end, leftovers, until
 
 from engine.errors import Exit
 from engine.process import ROOT
+from engine.setup.launch import INTERRUPTED
 from nodes.pose import floor as floors
 from nodes.pose import floor_command, floor_source
 
@@ -89,6 +92,28 @@ def test_a_camera_that_was_set_up_anew_meanwhile(calibrate: Callable[..., int], 
     nodes = "  room: {type: fault.room, halve_at: 25, colour: false}\n"
     assert calibrate("--frames", "10", nodes=nodes) == Exit.OK
     assert written(tmp_path).size == (160, 120)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_whoever_ends_it_nothing_stays_behind(
+    calibrate: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    number = getattr(signal, name)
+
+    def look(*_: object) -> None:
+        assert sys.platform != "linux" or leftovers(floor_source.OWN_ENGINE)
+        signal.raise_signal(number)
+
+    def missed(*_: object) -> None:
+        raise AssertionError(f"{name} was not caught")
+
+    monkeypatch.setattr(floor_source.Engine, "look", look)
+    before = signal.signal(signal.SIGTERM, missed)
+    try:
+        assert calibrate(nodes=ROOM) == INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not leftovers(floor_source.OWN_ENGINE) and not (tmp_path / "floor.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ CONFIG = ROOT / "configs" / "realsense.yaml"
 def main(argv: Sequence[str]) -> int:
     """argv: with the command's own name first. Returns the exit code; prints one sentence for whatever went wrong."""
     options = command_parser().parse_args(argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, the camera's engine ends with it
     try:
         calibrate(options)
         return Exit.OK
