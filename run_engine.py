@@ -25,5 +25,5 @@ if __name__ == "__main__":
     TRAINING = "nodes.generator.training.commands"  # the engine itself knows no node
     COMMANDS = {"train": TRAINING, "performer": TRAINING, "jobs": "engine.jobs.main", "notify": "engine.jobs.notify",
                 "stress": "engine.stress.main", "devices": "nodes.camera.devices.main",
-                "calibrate": "nodes.pose.floor_command", "recording": "nodes.recording.command"}  # fmt: skip
+                "calibrate": "nodes.pose.floor.command", "recording": "nodes.recording.command"}  # fmt: skip
     sys.exit(launch(sys.argv[1:], COMMANDS))

@@ -14,7 +14,7 @@ from metric_kit import FLOOR, LENS, keypoints, paper_doll, room, standing, turne
 from engine.config import registry
 from engine.errors import BadInput
 from nodes.filter.cutout import HELD_NS, PATIENCE_NS, Cutout
-from nodes.pose import floor as floors
+from nodes.pose.floor import plane as floors
 
 TICK = 33_333_333
 BODIES = [standing(-0.55, 1.8), standing(0.4, 2.6)]

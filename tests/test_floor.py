@@ -13,8 +13,8 @@ from metric_kit import room as full_room
 
 from engine.errors import BadInput
 from engine.frame import Lens
-from nodes.pose import floor as floors
-from nodes.pose.floor_finder import find, steady
+from nodes.pose.floor import plane as floors
+from nodes.pose.floor.finder import find, steady
 
 TABLE = ((0.3, 0.7, -2.6), (1.6, 0.75, -1.2))
 BOXES = [((-1.6, 0, -3.0), (-0.9, 0.5, -2.4)), ((-0.8, 0, -3.9), (-0.4, 1.1, -3.4)), TABLE]

@@ -16,8 +16,8 @@ from engine_kit import Engine, end, leftovers, until
 from engine.errors import Exit
 from engine.process import ROOT
 from engine.setup.launch import INTERRUPTED
-from nodes.pose import floor as floors
-from nodes.pose import floor_command, floor_source
+from nodes.pose.floor import command, source
+from nodes.pose.floor import plane as floors
 
 ROOM = "  room: {type: fault.room}\n"
 
@@ -29,13 +29,13 @@ def calibrate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setenv("UTSUSHI_HOME", str(tmp_path / "home"))
     monkeypatch.syspath_prepend(paths[2])
-    monkeypatch.setattr(floor_source, "OWN_ENGINE", f"f{os.getpid() % 100000}")
+    monkeypatch.setattr(source, "OWN_ENGINE", f"f{os.getpid() % 100000}")
 
     def run(*arguments: str, nodes: str = "", name: str = "unused") -> int:
         if nodes:
             (tmp_path / "config.yaml").write_text(f"engine: {{name: {name}, osc: false}}\nnodes:\n{nodes}")
             arguments = ("--config", str(tmp_path / "config.yaml"), *arguments)
-        return floor_command.main(["calibrate", "--frames", "4", "--out", str(tmp_path / "floor.json"), *arguments])
+        return command.main(["calibrate", "--frames", "4", "--out", str(tmp_path / "floor.json"), *arguments])
 
     return run
 
@@ -101,19 +101,19 @@ def test_whoever_ends_it_nothing_stays_behind(
     number = getattr(signal, name)
 
     def look(*_: object) -> None:
-        assert sys.platform != "linux" or leftovers(floor_source.OWN_ENGINE)
+        assert sys.platform != "linux" or leftovers(source.OWN_ENGINE)
         signal.raise_signal(number)
 
     def missed(*_: object) -> None:
         raise AssertionError(f"{name} was not caught")
 
-    monkeypatch.setattr(floor_source.Engine, "look", look)
+    monkeypatch.setattr(source.Engine, "look", look)
     before = signal.signal(signal.SIGTERM, missed)
     try:
         assert calibrate(nodes=ROOM) == INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert not leftovers(floor_source.OWN_ENGINE) and not (tmp_path / "floor.json").exists()
+    assert not leftovers(source.OWN_ENGINE) and not (tmp_path / "floor.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_cannot_be_is_a_sentence_and_loses_nothing(
 def test_a_camera_that_falls_silent_is_not_waited_for_for_ever(
     calibrate: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(floor_source, "PATIENCE_S", 2.0)
+    monkeypatch.setattr(source, "PATIENCE_S", 2.0)
     nodes = "  room: {type: fault.room, total: 30, colour: false}\n"
     assert calibrate("--frames", "300", nodes=nodes) == Exit.BAD_INPUT
     assert "No depth picture has come from room for 2 s" in capsys.readouterr().err
@@ -166,7 +166,7 @@ def test_wrong_words_are_answered(
 @pytest.mark.parametrize("frames", ["0", "-1", "301", "x", "1e3", "²"])
 def test_a_number_of_pictures_that_makes_no_sense(frames: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        floor_command.main(["calibrate", "--frames", frames])
+        command.main(["calibrate", "--frames", frames])
     assert "number from 1 to 300" in capsys.readouterr().err
 
 

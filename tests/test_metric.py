@@ -14,8 +14,8 @@ from engine.config import registry
 from engine.errors import BadInput
 from engine.frame import Lens
 from nodes.layouts import BLAZEPOSE_33, COCO_17
-from nodes.pose import floor as floors
 from nodes.pose.depth_reader import DepthReader, Reading, in_depth_pixels
+from nodes.pose.floor import plane as floors
 from nodes.pose.limbs import LAYOUTS, Limbs
 from nodes.pose.metric import GUESSED, PATIENCE_NS, Metric
 

@@ -36,15 +36,15 @@ class Cutout(Node):
 
     def setup(self) -> None:
         from nodes.filter import silhouette
-        from nodes.pose import floor
         from nodes.pose.depth_reader import DepthReader, in_depth_pixels
+        from nodes.pose.floor import plane
         from nodes.pose.limbs import LAYOUTS
 
         self._readers = {count: DepthReader(layout) for count, layout in LAYOUTS.items()}
         self._shapes = {count: silhouette.Silhouette(layout) for count, layout in LAYOUTS.items()}
         self._region, self._refined = silhouette.region, silhouette.refined
         self._in_depth_pixels = in_depth_pixels
-        self._floor = floor.read(Path(self.config.floor)) if self.config.floor else None
+        self._floor = plane.read(Path(self.config.floor)) if self.config.floor else None
         self._mask: np.ndarray | None = None
         self._seen_ns: int | None = None
 

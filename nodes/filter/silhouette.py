@@ -12,7 +12,7 @@ import numpy as np
 from engine.frame import Lens
 from nodes.lens import rays
 from nodes.pose.depth_reader import Reading
-from nodes.pose.floor import Floor
+from nodes.pose.floor.plane import Floor
 
 Pixel = tuple[int, int]
 WIDTH = 320  # of the picture in which bodies are looked for, at most; their edges are then found in the whole one

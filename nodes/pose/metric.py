@@ -32,16 +32,16 @@ class Metric(Node):
     outputs = {"world": World(points=33)}
 
     def setup(self) -> None:
-        from nodes.pose import floor
         from nodes.pose.depth_reader import DepthReader, in_depth_pixels
         from nodes.pose.filters import WORLD_SIZE, Filter, world_filter
+        from nodes.pose.floor import plane
         from nodes.pose.limbs import LAYOUTS
 
         self._readers = {count: DepthReader(layout) for count, layout in LAYOUTS.items()}
         self._in_depth_pixels = in_depth_pixels
         self._new_filter, self._size = lambda: world_filter("one_euro"), WORLD_SIZE
         self._filters: dict[int, Filter] = {}
-        self._floor = floor.read(Path(self.config.floor)) if self.config.floor else None
+        self._floor = plane.read(Path(self.config.floor)) if self.config.floor else None
         self._alone_since_ns: int | None = None
 
     def step(self, keypoints: Frame, depth: Frame | None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.frame import Frame, Lens
 from nodes.lens import project
-from nodes.pose.floor import Floor
+from nodes.pose.floor.plane import Floor
 
 _GREEN = np.array((60, 200, 60))
 _TO_BGR = {"RGB": cv2.COLOR_RGB2BGR, "GRAY": cv2.COLOR_GRAY2BGR, "BGRA": cv2.COLOR_BGRA2BGR, "RGBA": cv2.COLOR_RGBA2BGR}
@@ -17,7 +17,7 @@ _METRES = 8  # how far the grid on the floor goes
 def draw(floor: Floor, lies: np.ndarray, depth: np.ndarray, lens: Lens, picture: Frame | None, text: str) -> np.ndarray:
     """(H, W, 3) uint8 BGR: the camera's picture, or its depths, the floor in green, and a grid of one metre on it.
 
-    lies: where it is, as `floor_finder.find` says. depth: (H, W) uint16.
+    lies: where it is, as `finder.find` says. depth: (H, W) uint16.
     """
     height, width = depth.shape
     canvas = _shaded(depth, lens) if picture is None else _bgr(picture, (width, height))

@@ -13,8 +13,8 @@ from engine.errors import BadInput, EngineError, Exit
 from engine.process import ROOT
 from engine.session import replace_file, require_writable
 from engine.setup.launch import INTERRUPTED
-from nodes.pose.floor import Floor
-from nodes.pose.floor_source import Engine
+from nodes.pose.floor.plane import Floor
+from nodes.pose.floor.source import Engine
 
 CONFIG = ROOT / "configs" / "realsense.yaml"
 
@@ -62,8 +62,8 @@ def calibrate(options: argparse.Namespace) -> None:
     """Raises EngineError, a sentence, and OSError; then what was there before is there still."""
     import cv2
 
-    from nodes.pose.floor_finder import find
-    from nodes.pose.floor_picture import draw
+    from nodes.pose.floor.finder import find
+    from nodes.pose.floor.picture import draw
 
     out: Path = options.out
     picture = out.with_suffix(".png")
@@ -91,11 +91,11 @@ def calibrate(options: argparse.Namespace) -> None:
 
 
 def _source(options: argparse.Namespace) -> AbstractContextManager[Engine]:
-    from nodes.pose import floor_source
+    from nodes.pose.floor import source
 
     if options.recording:
-        return floor_source.recorded(options.recording)
-    return floor_source.running(options.engine) if options.engine else floor_source.configured(options.config)
+        return source.recorded(options.recording)
+    return source.running(options.engine) if options.engine else source.configured(options.config)
 
 
 def _caption(floor: Floor) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from engine.errors import BadInput
 from engine.frame import Lens
 from nodes.lens import deproject
-from nodes.pose.floor import FORMAT, Floor, rotation_of, tilt_of
+from nodes.pose.floor.plane import FORMAT, Floor, rotation_of, tilt_of
 
 CELLS = 320  # of the picture's longer side are looked at
 PITCH, ROLL = (-15.0, 65.0), 30.0  # degrees: how a camera may hang; a wall before one that looks up is 75 or more
