@@ -90,6 +90,8 @@ def show(scriptOp):
         if picture is None and scriptOp.par.Copyalways.eval():
             picture = bridge.reader.array
         if picture is not None:
+            if not len(picture):  # nobody: TouchDesigner takes no array without a row
+                picture = np.zeros((1, *picture.shape[1:]), picture.dtype)
             _fit(scriptOp, *picture.shape[1::-1])
             scriptOp.copyNumpyArray(_turned(scriptOp.par, picture))
         complaint = _complaint(bridge.reader)

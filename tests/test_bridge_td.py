@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from fake_engine import BRIDGE, FakeEngine, new_name
 from fake_td import CookLevel, TouchDesigner
@@ -92,6 +93,16 @@ def test_masks_depth_and_camera_pictures_are_shown(
     engine.publish(7, channels=channels, dtype=dtype, pixel_format=pixel_format)
     cook(node)
     assert node.image is not None and node.image.dtype == dtype and node.image[-1, 0, 0] == 7 and node.errors_ == []
+
+
+def test_nobody_is_a_row_of_nothing(td: TouchDesigner, engine: FakeEngine) -> None:
+    node, people = node_for(td, engine), np.ones((2, 33, 4), np.float32)
+    for there, shown in ((people, people), (people[:0], np.zeros((1, 33, 4))), (people[:1], people[:1])):
+        with engine.writer.begin(there.shape, np.float32, pixel_format="KEYPOINTS", canvas=(640, 480)) as slot:
+            slot.array[...] = there
+        cook(node)
+        assert node.image is not None and node.image.dtype == np.float32 and np.array_equal(node.image, shown)
+        assert node.errors_ == [] and node.par.State.eval() == "LIVE"
 
 
 def test_the_node_takes_the_pictures_size(td: TouchDesigner, engine: FakeEngine) -> None:
