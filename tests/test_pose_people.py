@@ -297,9 +297,7 @@ def test_settings_reach_the_node_while_it_runs() -> None:
     assert node._estimator.config is node.config
 
 
-@pytest.mark.parametrize(
-    "bad", [{"area": (0.5, 0, 0.6, 1)}, {"area": (0, 0, 0, 1)}, {"leader": "tallest"}, {"hold": -1}]
-)
+@pytest.mark.parametrize("bad", [{"area": (1, 0, 0.6, 1)}, {"area": (0, 0, 0, 1)}, {"leader": "tallest"}, {"hold": -1}])
 def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         PoseConfig(**bad)

@@ -19,16 +19,29 @@ from nodes.pose.region import WHOLE, Region
 
 @pytest.mark.parametrize(
     "bad",
-    [[0, 0, 0, 1], [0, 0, 1, 0], [0.5, 0, 0.6, 1], [0, -0.1, 1, 1], [0, 0, 1], [0, 0, 2, 1], "all", [0, 0, 1, "x"]],
+    [
+        [0, 0, 0, 1],
+        [0, 0, 1, 0],
+        [1, 0, 0.6, 1],
+        [0, 1, 1, 1],
+        [0, -0.1, 1, 1],
+        [0, 0, 1],
+        [0, 0, 2, 1],
+        "all",
+        [0, 0, 1, "x"],
+    ],
 )
 def test_what_is_no_region_is_refused(bad: Any) -> None:
     with pytest.raises(ValidationError):
         BlazePose.Config(region=bad)
 
 
-def test_a_region_may_reach_to_the_edges() -> None:
+def test_a_region_may_reach_to_the_edges_and_beyond() -> None:
     assert BlazePose.Config().region == (0, 0, 1, 1)
     assert BlazePose.Config(region=[0.7, 0.1, 0.3, 0.9]).region == (0.7, 0.1, 0.3, 0.9)
+    moved = BlazePose.Config(region=[0.6, 0, 1, 1]).region  # as by the first of four sliders
+    assert Region(*moved).pixels(1000, 500) == (600, 0, 400, 500)
+    assert Region(*moved).holds(0.9, 0.5) and not Region(*moved).holds(0.5, 0.5)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (3, 2), (1280, 720)])
