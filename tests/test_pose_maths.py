@@ -116,6 +116,21 @@ def test_landmarks_are_in_pixels_of_the_picture_and_scored_by_visibility_and_pre
 # --- pictures ---
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("which", range(5))
+def test_what_answers_no_numbers_finds_nobody(which: int) -> None:
+    answers = [np.ones(shape, np.float32) for shape in ((195,), (1,), (64, 64, 39), (117,), (256, 256, 1))]
+    network: Any = lambda *_: [answer.copy() for answer in answers]  # noqa: E731
+    landmarker, picture = (
+        Landmarker(network, world=True, mask=True),
+        Picture(frame(np.zeros((200, 300), np.uint8), pixel_format="GRAY")),
+    )
+    assert landmarker(picture, Roi(150, 100, 128, 0)).presence == 1
+    answers[which][:] = np.nan
+    found = landmarker(picture, Roi(150, 100, 128, 0))
+    assert found.presence == (1 if which == 2 else -1), "without the heat map the points stay where they are"
+
+
 def test_every_pixel_format_gives_the_same_rgb_pieces() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     matrix = Roi(40, 30, 50, 0.3).matrix(32)

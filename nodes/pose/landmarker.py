@@ -33,9 +33,9 @@ _MIDDLE = 0.5
 @dataclass(frozen=True)
 class Landmarks:
     """One person. xyz: (33, 3) pixels of the picture, z towards the viewer is negative and 0 is the hips' depth;
-    score: (33,) 0..1; alignment: (2, 2) pixels, the points for the next `Roi.around`; presence: 0..1;
-    world: (33, 3) metres from the middle of the hips, x to the right, y down, z away from the camera, a guess that
-    knows no lens; mask: where the body is. These two only if they were asked for."""
+    score: (33,) 0..1; alignment: (2, 2) pixels, the points for the next `Roi.around`; presence: 0..1, and -1 where the
+    network answers what are no numbers; world: (33, 3) metres from the middle of the hips, x to the right, y down, z
+    away from the camera, a guess that knows no lens; mask: where the body is. These two only if they were asked for."""
 
     xyz: np.ndarray
     score: np.ndarray
@@ -89,11 +89,12 @@ class Landmarker:
         xy = in_crop @ matrix[:, :2].T + matrix[:, 2]
         z = landmarks[:, 2] * (roi.size / INPUT)
         visible, present = sigmoid(landmarks[:POINTS, 3:]).T
+        finite = all(np.isfinite(answer).all() for answer in (raw, presence, *more))  # a card may answer no numbers
         return Landmarks(
             xyz=np.column_stack([xy, z])[:POINTS],
             score=visible * present,
             alignment=xy[POINTS : POINTS + 2],
-            presence=float(presence[0]),
+            presence=float(presence[0]) if finite else -1.0,
             world=_turned(more[0], roi) if self._world else None,
             mask=Mask(_alpha(more[-1]), matrix) if self._mask else None,
         )
