@@ -166,9 +166,25 @@ def test_what_is_no_recording_is_refused_with_a_sentence(tmp_path: Path) -> None
     for name, why in (
         ("none.mcap", "There is no recording"), ("no*.mcap", "There is no recording"), ("folder", "no recording"),
         ("foreign.mcap", "none of ours"), ("text.mcap", "it is no MCAP file"), ("empty.mcap", "no whole frame"),
+        ("x" * 300, "Cannot use"),
     ):  # fmt: skip
         with pytest.raises(BadInput, match=why):
             Series(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "begun.mcap", [])  # by a recorder that was killed at once
+    for name, number in (("bad", 1), ("good", 2)):
+        write(tmp_path / f"{name}.mcap", [("image", picture(number))])
+    series, said = Series(tmp_path), []
+    (error,) = series.unusable
+    assert "begun.mcap" in str(error)
+    (tmp_path / "bad.mcap").write_bytes(b"no")  # since then
+    (frame,) = series.read("image", said.append)
+    assert np.array_equal(frame.array, picture(2).array)
+    assert len(said) == 1 and "bad.mcap" in said[0]
+    with pytest.raises(BadInput, match="bad.mcap"):
+        list(series.read("image"))
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,3 +87,11 @@ def test_thumbnails_show_colours_depths_and_points() -> None:
 )  # fmt: skip
 def test_anything_makes_a_thumbnail(array: np.ndarray, pixel_format: str) -> None:
     assert sheet([at(1, array, pixel_format=pixel_format)], ["it"]).shape == (SIZE[1] + BAR, SIZE[0], 3)
+
+
+def test_a_file_that_cannot_be_read_hides_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.mcap").write_bytes(b"no")
+    write(tmp_path / "b.mcap", [("image", picture(1))])
+    assert main(["recording", str(tmp_path)]) == 10
+    printed = capsys.readouterr()
+    assert "a.mcap" in printed.err and "b.mcap" in printed.out

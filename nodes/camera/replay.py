@@ -57,6 +57,10 @@ class Replay(Node):
 
     def setup(self) -> None:
         self.series = self._series(self.config)
+        for error in self.series.unusable:
+            if self.offline:
+                raise error
+            self.log.warning("%s It is left out.", error)
         for path in self.series.cut_off:
             self.log.warning("%s was never completed; it is played as far as it goes.", path)
         if self.offline and not self.config.start and not self.config.seconds:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.errors import EngineError, Exit
+from engine.errors import BadInput, EngineError, Exit
 from nodes.recording.needed import needed
 
 if TYPE_CHECKING:
@@ -23,18 +23,23 @@ PICTURES = 16  # on a sheet
 def main(argv: Sequence[str]) -> int:
     """argv: with the command's own name first. Returns the exit code."""
     options = command_parser().parse_args(argv[1:])
+    code: int = Exit.OK
     try:
         needed()
         from nodes.recording.series import files_of
 
         for path in files_of(options.path):
-            show(path, options.picture)
+            try:
+                show(path, options.picture)
+            except BadInput as error:  # the others may be good
+                print(f"error: {error}", file=sys.stderr)
+                code = error.exit_code
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    return Exit.OK
+    return code
 
 
 def command_parser() -> argparse.ArgumentParser:

@@ -35,16 +35,22 @@ class Series:
     """start, seconds: of the recording, only that part. Raises BadInput where there is no file or one is no recording.
 
     ports: what each stream is, by its name, in the order of the recorder's inputs. frames: how many each has in the
-    whole recording. cut_off: the files that were not completed.
+    whole recording. cut_off: the files that were not completed. unusable: what is wrong with those of several files
+    that cannot be read at all, such as one that a killed recorder had only begun.
     """
 
     def __init__(self, path: Path, start: float = 0, seconds: float | None = None):
         self.ports: dict[str, Port] = {}
         self.frames: Counter[str] = Counter()
         self.cut_off: list[Path] = []
+        self.unusable: list[BadInput] = []
         found = []
         for one in files_of(path):
-            recording = Recording(one, chunks=False)
+            try:
+                recording = Recording(one, chunks=False)
+            except BadInput as error:
+                self.unusable.append(error)
+                continue
             recording.close()  # what was read of it stays
             found.append(recording)
             for stream in recording.streams.values():
@@ -52,6 +58,8 @@ class Series:
                 self.frames[stream.name] += stream.frames
             if not recording.whole:
                 self.cut_off.append(recording.path)
+        if not found:
+            raise self.unusable[0]
         self._spans = _spans(sorted(found, key=lambda one: (one.start_ns, one.path)))
         first_ns, last_ns = self._spans[0].start_ns, max(span.end_ns for span in self._spans)
         if first_ns + start * 1e9 > last_ns:
@@ -65,7 +73,13 @@ class Series:
         for path, shift, start_ns, end_ns in self._spans:
             if end_ns < self._since_ns or start_ns >= self._until_ns:
                 continue
-            recording = Recording(path)
+            try:
+                recording = Recording(path)
+            except BadInput as error:  # its summary was good, its chunks are not; or it is gone by now
+                if damaged is None:
+                    raise
+                damaged(str(error))
+                continue
             try:
                 if name in recording.streams:
                     for frame in recording.frames(name, damaged, self._since_ns - shift, self._until_ns - shift):
@@ -98,12 +112,16 @@ def _shifted(frame: Frame, shift: int) -> Frame:
 
 def files_of(path: Path) -> list[Path]:
     """The files that a path means. Raises BadInput where there is none."""
-    if path.is_dir():
-        found = sorted(path.glob(f"*{SUFFIX}"))
-    elif set("*?[") & set(path.name):
-        found = sorted(path.parent.glob(path.name))
-    else:
-        found = [path]
-    if not found or not found[0].is_file():
+    try:
+        if path.is_dir():
+            found = sorted(path.glob(f"*{SUFFIX}"))
+        elif set("*?[") & set(path.name):
+            found = sorted(path.parent.glob(path.name))
+        else:
+            found = [path]
+        found = [one for one in found if one.is_file()]
+    except OSError as error:  # such as a name that is too long
+        raise BadInput(f"Cannot use {str(path)[:200]}: {error.strerror}. Name another recording.") from None
+    if not found:
         raise BadInput(f"There is no recording {path}. An output.recorder with format: frames makes one.")
     return found
