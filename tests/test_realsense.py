@@ -239,11 +239,16 @@ def test_a_damaged_bag_is_a_sentence_and_not_a_wrong_ending(tmp_path):
     assert "damaged or incomplete" in refused(recording=str(bag))
 
 
-@pytest.mark.parametrize("name,words", [("none.db3", "no file"), ("empty.db3", "is empty"), ("a.mp4", "no RealSense")])
+@pytest.mark.parametrize("name,words", [
+    ("none.db3", "no file"), ("empty.db3", "is empty"), ("a.mp4", "no RealSense"), ("folder", "one of its recordings"),
+    ("x" * 300, "Cannot use"),
+])  # fmt: skip
 def test_what_is_no_recording_is_a_sentence(tmp_path, name, words):
     (tmp_path / "empty.db3").touch()
     (tmp_path / "a.mp4").write_bytes(b"x")
-    assert words in refused(recording=str(tmp_path / name))
+    (tmp_path / "folder").mkdir()
+    said = refused(recording=str(tmp_path / name))
+    assert words in said and "`source`" not in said
 
 
 def test_a_recording_that_lacks_what_is_wanted_says_what_it_holds(tmp_path):

@@ -69,13 +69,13 @@ def open_stream(address: str, open_timeout: float, read_timeout: float) -> cv2.V
     return capture
 
 
-def check_file(path: Path) -> None:
-    """Raise BadInput unless there is a file that can be read and is not empty."""
+def check_file(path: Path, setting: str = "source") -> None:
+    """Raise BadInput unless there is a file that can be read and is not empty. setting: where its path is from."""
     if path.is_dir():
         raise BadInput(f"{path} is a folder. Name a video in it, or all its pictures: {path / '*.png'}")
     if not path.exists():
         raise BadInput(
-            f"There is no file {path}. Check `source`; a relative path starts at the folder of run_engine.py."
+            f"There is no file {path}. Check `{setting}`; a relative path starts at the folder of run_engine.py."
         )
     try:
         with path.open("rb") as file:
@@ -83,7 +83,7 @@ def check_file(path: Path) -> None:
     except OSError as error:
         raise BadInput(f"Cannot read {path}: {error.strerror}. Check the file's permissions.") from None
     if empty:
-        raise BadInput(f"{path} is empty. Copy it again, or choose another `source`.")
+        raise BadInput(f"{path} is empty. Copy it again, or choose another `{setting}`.")
 
 
 def open_file(path: Path) -> cv2.VideoCapture:

@@ -18,7 +18,12 @@ LOOK_S = 1.0
 
 def check_recording(path: Path) -> None:
     """Raise BadInput unless this may be a recording."""
-    check_file(path)
+    try:
+        if path.is_dir():
+            raise BadInput(f"{path} is a folder. Name one of its recordings: {path / 'NAME'}{WRITTEN}")
+        check_file(path, "recording")
+    except OSError as error:  # such as a name that is too long
+        raise BadInput(f"Cannot use {str(path)[:200]}: {error.strerror}. Check `recording`.") from None
     if path.suffix.lower() not in PLAYED:
         raise BadInput(f"{path} is no RealSense recording: those end in .db3 or .bag. Check `recording`.")
 
