@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import struct
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -157,6 +159,39 @@ def test_the_real_child_lists_and_says_why_there_is_no_picture(driver, tmp_path)
     assert device["identity"] == "camera:0001:0002"
     assert "error" in main.ask("camera", 60, device["identity"], tmp_path / "x.png")
     assert "unplugged" in main.ask("camera", 60, "camera:gone", tmp_path / "x.png")["error"]
+
+
+def test_a_picture_that_cannot_be_written_is_not_the_drivers_fault(driver, tmp_path):
+    driver(
+        "import __main__ as c; c._picture = lambda found, wanted, path: (path.write_bytes(b'x'), (4, 3))[1]; return []"
+    )
+    (tmp_path / "shot.png").mkdir()
+    said = main.ask("camera", 60, "camera:x", tmp_path / "shot.png")["error"]
+    assert said.startswith(f"Cannot write {tmp_path / 'shot.png'}") and not any((tmp_path / "shot.png").iterdir())
+    assert main.ask("camera", 60, "camera:x", tmp_path / "new.png") == {"size": [4, 3]}
+
+
+def test_whoever_ends_it_nothing_stays_behind(driver, monkeypatch):
+    driver("import time; time.sleep(600)")
+    children = []
+
+    class Child(subprocess.Popen):
+        def wait(self, timeout=None):
+            if not children:
+                children.append(self)
+                signal.raise_signal(signal.SIGTERM)
+            return super().wait(timeout)
+
+    def missed(*_):
+        raise AssertionError("SIGTERM was not caught")
+
+    monkeypatch.setattr(main.subprocess, "Popen", Child)
+    before = signal.signal(signal.SIGTERM, missed)
+    try:
+        assert main.main(["devices"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert children[0].poll() is not None
 
 
 # --- what Linux tells ---

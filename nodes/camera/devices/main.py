@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ TYPES = {"camera": ("camera.opencv", "source"), "realsense": ("camera.realsense"
 def main(argv: Sequence[str]) -> int:
     """Returns the exit code."""
     options = command_parser().parse_args(argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, what asks the drivers ends with it
     try:
         if options.snapshot:
             _make(options.snapshot)
@@ -124,11 +126,14 @@ def ask(kind: str, most_s: float, identity: str | None = None, picture: Path | N
                     child.wait(1)
         try:
             told = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
-            if picture and "size" in told:
-                shutil.move(folder / "picture.png", picture)
         except (OSError, ValueError) as error:
             last = (folder / "complaint").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             return {"error": f"Asking its driver has failed with exit code {code} ({(last or [str(error)])[0]})."}
+        if picture and "size" in told:
+            try:
+                shutil.copyfile(folder / "picture.png", picture)
+            except OSError as error:
+                return {"error": f"Cannot write {picture}: {error.strerror}. Name another folder."}
         return told
 
 
