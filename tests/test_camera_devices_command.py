@@ -143,9 +143,15 @@ def driver_fixture(tmp_path, monkeypatch):
     return write
 
 
-def test_a_driver_that_hangs_is_ended(driver):
+def test_a_driver_that_hangs_is_ended(driver, monkeypatch, capsys):
     driver("import time; time.sleep(600)")
-    assert main.ask("camera", 0.2)["error"].startswith("It has not answered for 0.2 s")
+    assert main.ask("camera", 0.2, "camera:x")["error"].startswith("It has not answered for 0.2 s")
+    monkeypatch.setattr(main, "KINDS", ["camera"])
+    monkeypatch.setattr(main, "LIST_S", 0.2)
+    assert main.main(["devices"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith("A driver that was asked for its cameras has not answered for 0.2 s.")
+    assert "No camera" not in printed.out  # nobody knows
 
 
 def test_a_driver_that_crashes_takes_nothing_with_it(driver):

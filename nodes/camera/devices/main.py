@@ -119,7 +119,10 @@ def ask(kind: str, most_s: float, identity: str | None = None, picture: Path | N
             try:
                 code = child.wait(most_s)
             except subprocess.TimeoutExpired:
-                return {"error": f"It has not answered for {most_s:g} s. Unplug it and plug it in again."}
+                late = f"not answered for {most_s:g} s."
+                if identity is None:
+                    return {"error": f"A driver that was asked for its cameras has {late} Unplug one after the other."}
+                return {"error": f"It has {late} Unplug it and plug it in again."}
             finally:
                 child.kill()
                 with suppress(subprocess.TimeoutExpired):  # one that a driver holds cannot be ended yet
@@ -143,7 +146,7 @@ def show(devices: list[dict[str, Any]], troubles: list[str], as_json: bool) -> N
         print(trouble, file=sys.stderr)
     if as_json:
         print(json.dumps(devices, indent=1, ensure_ascii=False))
-    elif not devices:
+    elif not devices and not troubles:
         console.print("No camera was found.", NOBODY.get(sys.platform, "Is it plugged in?"))
     else:
         for device in devices:
