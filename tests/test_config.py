@@ -559,3 +559,10 @@ def test_the_example_in_the_documentation_is_good(tmp_path):
     path = tmp_path / "example.yaml"
     path.write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     assert [node.name for node in load(path).nodes] == ["camera", "pose", "figure", "output"]
+
+
+def test_a_number_that_is_not_among_the_choices_is_not_to_be_quoted(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("engine: {name: a}\nnodes:\n  c: {type: camera.opencv, source: 0, rotate: 45}\n")
+    with pytest.raises(ConfigError, match="must be 0, 90, 180 or 270, found 45\n"):
+        load(path)

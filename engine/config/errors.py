@@ -126,7 +126,8 @@ def _broken_rule(item: Any, where: Where, model: type[BaseModel], values: dict[s
         return str(context["error"])
     found = f", found {_found(value)}"
     if kind in ("literal_error", "enum"):
-        return f"{_name(where)} must be {context['expected']}{found}{_quotes(['text'], value)}"
+        kinds = ["text"] if "'" in context["expected"] else []
+        return f"{_name(where)} must be {context['expected']}{found}{_quotes(kinds, value)}"
     if kind == "string_pattern_mismatch":
         return f"{_name(where)} cannot be {shown(value)}{_described(where, model)}"
     if kind in ("too_long", "too_short"):
