@@ -50,7 +50,8 @@ def command_parser() -> argparse.ArgumentParser:
         description="A person drives a generated figure, live.",
         epilog="Before all that: --setup [test | --no-run] installs what is needed; test runs the tests. "
         "A chain of programs: jobs FILE; jobs --help says more. "
-        "The cameras of this machine: devices. The floor before a depth camera: calibrate; both have --help. "
+        "The cameras of this machine: devices. The floor before a depth camera: calibrate. What a recording of frames "
+        "holds: recording. The engine under load and faults: stress. Each of them has --help. "
         "To make a performer: performer record | extract | train | eval | export | bench; performer --help says more.",
     )
     parser.add_argument("command", nargs="?", choices=["run", "describe", "schema"], default="run",
