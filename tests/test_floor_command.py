@@ -108,11 +108,12 @@ def test_whoever_ends_it_nothing_stays_behind(
         raise AssertionError(f"{name} was not caught")
 
     monkeypatch.setattr(source.Engine, "look", look)
-    before = signal.signal(signal.SIGTERM, missed)
+    before = signal.signal(signal.SIGTERM, missed), signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         assert calibrate(nodes=ROOM) == INTERRUPTED
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
     assert not leftovers(source.OWN_ENGINE) and not (tmp_path / "floor.json").exists()
 
 
