@@ -189,9 +189,9 @@ def test_an_event_calls_the_artists_text_with_the_node_and_the_values(show: Show
     show.look()
     comp = show.desk.comp
     comp.create("tableDAT", "news")
-    comp.op("event_callbacks").text = (
-        "def onEvent(node, name, values):\n    parent().op('news').appendRow([node, name, *values])\n"
-    )
+    comp.op(
+        "event_callbacks"
+    ).text = "def onEvent(node, name, values):\n    parent().op('news').appendRow([node, name, *values])\n"
     show.tell("/utsushi/event/pose/entered", 3)
     show.tell("/utsushi/event/pose/leader", 3, "nearest")
     show.tell("/utsushi/event", 1)
