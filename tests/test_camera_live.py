@@ -159,11 +159,12 @@ def test_a_hanging_camera_neither_blocks_a_step_nor_stays_unnoticed(device, came
     device().freed.set()
 
 
-def test_an_error_inside_opencv_is_told_and_mended(device, camera):
+@pytest.mark.parametrize("kind", [cv2.error, OSError, TypeError])
+def test_an_error_of_any_kind_is_told_and_mended(device, camera, kind):
     node = camera(0)
     step_for_frames(node, 2)
     first = device()
-    first.error = cv2.error("the driver is confused")
+    first.error = kind("the driver is confused")
     step_until(node, lambda: node.complaints)
     assert "the driver is confused" in node.complaints[0]
     step_until(node, lambda: not node.complaints)

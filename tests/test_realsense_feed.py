@@ -117,7 +117,7 @@ def test_a_remark_stays_while_pictures_come(feed):
     assert made.first_trouble() is None and made.trouble == "It is slow."
 
 
-@pytest.mark.parametrize("broken", [RuntimeError("xioctl failed"), BadInput("It is gone.")])
+@pytest.mark.parametrize("broken", [RuntimeError("xioctl failed"), BadInput("It is gone."), TypeError("no tuple")])
 def test_whatever_fails_the_camera_is_stopped_and_started_again(feed, broken):
     first, second = Fake(1, broken), Fake(2)
     made = feed(first, second, every=True)

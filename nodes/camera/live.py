@@ -8,6 +8,7 @@ straight into its slot, while the thread stands still.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -111,6 +112,9 @@ class Live:
                 self._report(str(error))
             except cv2.error as error:
                 self._report(f"OpenCV gave up on {self.name}: {error.err or error}. Unplug it and plug it in again.")
+            except Exception as error:  # this thread must not end: nobody would open the source again
+                traceback.print_exc()
+                self._report(f"{self.name} cannot be used ({type(error).__name__}: {error}). It is tried again.")
             self._call_ns = 0
             with self._turn:
                 self._turn.wait_for(lambda: self._stopping, self._backoff.next_ns() / 1e9)

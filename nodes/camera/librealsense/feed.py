@@ -8,6 +8,7 @@ then the process ends; the supervisor starts a new one.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -109,6 +110,10 @@ class Feed:
                 self._report(
                     f"The RealSense SDK gave up ({error}). Unplug the camera and plug it in again; trying anew."
                 )
+            except Exception as error:  # this thread must not end: nobody would start the camera again
+                traceback.print_exc()
+                self._fruitless += 1
+                self._report(f"The RealSense camera cannot be used ({type(error).__name__}: {error}). Trying anew.")
             self._broken = not (self._mend or self._ended)
             if self._reset and self._fruitless >= FRUITLESS:
                 self._fruitless = 0
