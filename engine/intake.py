@@ -28,9 +28,6 @@ class Intake:
         self._newest: Frames = dict.fromkeys(readers)
         self._waits_ns = 0  # since when the first input's newest frame waits for its partners; 0: it does not
 
-    def __bool__(self) -> bool:
-        return bool(self._readers)
-
     @property
     def ended(self) -> bool:
         """Offline: has every stream ended, and was everything read?"""

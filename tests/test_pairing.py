@@ -47,6 +47,21 @@ class Pair:
         assert image is not None
         return image.capture_ns // MS, depth and depth.capture_ns // MS
 
+    def run(self, images: list[int], depths: list[int]) -> list[tuple[int, int | None]]:
+        """Offline: the steps that come of frames captured then, in ms. The writers go on as soon as they may."""
+        got: list[tuple[int, int | None]] = []
+        for _ in range(5000):
+            for writer, left in ((self.image, images), (self.depth, depths)):
+                if left and writer.wait_for_readers(0):
+                    put(writer, left[0] % 250, capture_ns=left.pop(0) * MS)
+                elif not left:
+                    writer.end()
+            if (step := self.next()) is not None:
+                got.append(step)
+            elif self.intake.ended:
+                return got
+        pytest.fail("it does not come to an end")
+
     def close(self) -> None:
         self.bell.close()
         for one in [*self.writers, *self.readers.values()]:
@@ -130,20 +145,7 @@ def test_a_slower_stream_gives_a_frame_twice_and_a_left_out_frame_is_missed(pair
 
 def test_offline_every_frame_gets_its_partner_whoever_is_ahead(offline: Pair) -> None:
     """The writers stop where a lossless ring makes them; nothing is lost and nothing sticks."""
-    images, depths = list(range(0, 3000, 33)), list(range(5, 3000, 66))
-    got = []
-    for _ in range(1000):
-        for writer, left in ((offline.image, images), (offline.depth, depths)):
-            if left and writer.wait_for_readers(0):
-                at(writer, left.pop(0))
-            elif not left:
-                writer.end()
-        if (step := offline.next()) is not None:
-            got.append(step)
-        elif offline.intake.ended:
-            break
-    else:
-        pytest.fail("it does not come to an end")
+    got = offline.run(list(range(0, 3000, 33)), list(range(5, 3000, 66)))
     assert [image for image, _ in got] == list(range(0, 3000, 33))
     expected = [min(range(5, 3000, 66), key=lambda depth: abs(depth - image)) for image, _ in got]
     assert [depth for _, depth in got] == expected
@@ -151,20 +153,8 @@ def test_offline_every_frame_gets_its_partner_whoever_is_ahead(offline: Pair) ->
 
 @pytest.mark.parametrize("depths", [[], [0, 33], list(range(-5000, 0, 33)), list(range(-330, 9000, 33))])
 def test_offline_a_partner_that_ends_or_begins_elsewhere_holds_nobody_up(offline: Pair, depths: list[int]) -> None:
-    images, left, got = [66, 99, 132], [d for d in depths if d >= 0] or depths, []
-    left = list(left)
-    for _ in range(5000):
-        for writer, rest in ((offline.image, images), (offline.depth, left)):
-            if rest and writer.wait_for_readers(0):
-                put(writer, 1, capture_ns=rest.pop(0) * MS)
-            elif not rest:
-                writer.end()
-        if (step := offline.next()) is not None:
-            got.append(step)
-        elif offline.intake.ended:
-            break
-    else:
-        pytest.fail("it does not come to an end")
+    left = [depth for depth in depths if depth >= 0] or list(depths)
+    got = offline.run([66, 99, 132], left)
     assert [image for image, _ in got] == [66, 99, 132] and not left, "and its writer could come to its end"
 
 
